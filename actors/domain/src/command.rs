@@ -1,0 +1,132 @@
+//! What can be asked of the control plane, and the envelope that it comes in.
+//!
+//! The JSON form of [`Envelope`] is what stands on the topic `coffer.commands` and in the store; golden files hold
+//! it. A password can only be expressed sealed, so none can be put on a topic in clear.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    ids::{CommandId, InstanceId, TenantId},
+    sealed::{Sealed, ServerKey},
+    time::Timestamp,
+};
+
+/// Version of [`Envelope`] that this build writes.
+pub const ENVELOPE_VERSION: u16 = 1;
+
+/// A command with its origin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// [`ENVELOPE_VERSION`].
+    pub version: u16,
+    /// Names this command for ever: the same id again gets the first answer again.
+    pub command_id: CommandId,
+    pub tenant: TenantId,
+    /// Who asks: a user id, or the name of a producer.
+    pub principal: String,
+    /// Correlation only: `X-Openstack-Request-Id`.
+    pub request_id: String,
+    pub issued_at: Timestamp,
+    pub instance: InstanceId,
+    pub command: Command,
+}
+
+/// The verbs on an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case")]
+pub enum Command {
+    Create(Box<Create>),
+    /// Ends the instance and frees all that it has, at any time.
+    Delete,
+    /// Restarts the engine.
+    Restart,
+    CreateDatabases {
+        databases: Vec<NewDatabase>,
+    },
+    DropDatabase {
+        name: String,
+    },
+    CreateUsers {
+        users: Vec<NewUser>,
+    },
+    DropUser {
+        name: String,
+        host: String,
+    },
+    /// Gives the engine's superuser a password and lets it log in from anywhere.
+    EnableRoot {
+        password: Sealed,
+    },
+}
+
+impl Command {
+    /// The verb as it stands on the wire; for logs and metrics.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "create",
+            Self::Delete => "delete",
+            Self::Restart => "restart",
+            Self::CreateDatabases { .. } => "create_databases",
+            Self::DropDatabase { .. } => "drop_database",
+            Self::CreateUsers { .. } => "create_users",
+            Self::DropUser { .. } => "drop_user",
+            Self::EnableRoot { .. } => "enable_root",
+        }
+    }
+}
+
+/// An order for an instance. The client's words are already resolved against the catalogue by id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Create {
+    pub name: String,
+    pub flavor: String,
+    /// Size of the data volume in GiB.
+    pub volume_gib: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_type: Option<String>,
+    /// The default version of the default datastore when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datastore_version: Option<Uuid>,
+    #[serde(default)]
+    pub databases: Vec<NewDatabase>,
+    #[serde(default)]
+    pub users: Vec<NewUser>,
+    #[serde(default)]
+    pub access: Access,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The key of the instance's first server. Absent on topics: the intake adds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_key: Option<ServerKey>,
+}
+
+/// Who may reach the instance; `None` means the client did not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_public: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_cidrs: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewDatabase {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub character_set: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collate: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewUser {
+    pub name: String,
+    /// `%` when the client names none.
+    pub host: String,
+    pub password: Sealed,
+    #[serde(default)]
+    pub databases: BTreeSet<String>,
+}

@@ -1,0 +1,231 @@
+//! The state of one instance: what is wanted, what is there, and what is being done about the difference.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use coffer_protocol::report::EngineState;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::workflow::Step;
+use crate::{
+    catalogue::Flavor,
+    command::Access,
+    ids::{CommandId, EffectId, InstanceId, TenantId},
+    quota::Charge,
+    sealed::{Sealed, ServerKey},
+    time::Timestamp,
+};
+
+/// One instance. It comes into being with the event `created` and is gone with `removed`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Instance {
+    pub id: InstanceId,
+    pub tenant: TenantId,
+    pub name: String,
+    pub created_at: Timestamp,
+    /// When a command or an operation last changed it; health does not count.
+    pub updated_at: Timestamp,
+    pub datastore: InstanceDatastore,
+    pub flavor: Flavor,
+    pub volume_gib: u32,
+    pub volume_type: Option<String>,
+    pub region: Option<String>,
+    pub access: Access,
+    pub server_key: ServerKey,
+    /// What is outside under our name, as far as it was told us. Undo does not rely on it: it asks by name.
+    pub resources: Resources,
+    /// At most one at a time.
+    pub operation: Option<Operation>,
+    /// Small jobs of the agent, side by side with no operation; at most [`super::policy::MAX_TASKS`].
+    pub tasks: BTreeMap<CommandId, Task>,
+    pub health: Health,
+    /// What went wrong last, in words for the tenant.
+    pub fault: Option<Fault>,
+    /// The last operation failed for good: all that is left to do is delete.
+    pub broken: bool,
+    pub databases: BTreeMap<String, Presence>,
+    #[serde(with = "user_map")]
+    pub users: BTreeMap<UserKey, UserState>,
+    pub root_enabled_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceDatastore {
+    pub name: String,
+    pub version_id: Uuid,
+    pub version_name: String,
+    pub version_number: String,
+    pub manager: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    pub address: Option<ResourceAddress>,
+    pub volume: Option<String>,
+    pub server: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceAddress {
+    pub ip: String,
+    pub network_id: Option<String>,
+}
+
+/// A running workflow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    pub kind: OperationKind,
+    /// The command that asked for it.
+    pub command: CommandId,
+    pub request_id: String,
+    pub started_at: Timestamp,
+    pub step: Step,
+    /// Counts from 1 within the step.
+    pub attempt: u32,
+    pub waiting: Waiting,
+    /// What the first effects need besides the state; gone when the workflow ends.
+    pub first_contents: FirstContents,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationKind {
+    Create,
+    Delete,
+    Restart,
+    /// Takes away what a failed create has left; ends in ERROR.
+    CleanUp,
+}
+
+/// What a step waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "for", rename_all = "snake_case")]
+pub enum Waiting {
+    /// The outcome of this effect.
+    Effect { effect: EffectId },
+    /// The next attempt.
+    Backoff,
+    /// The agent's first word.
+    Agent,
+}
+
+/// Databases and users ordered with the instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstContents {
+    pub databases: Vec<crate::command::NewDatabase>,
+    pub users: Vec<crate::command::NewUser>,
+}
+
+/// A command that the agent carries out beside the lifecycle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    pub kind: TaskKind,
+    pub started_at: Timestamp,
+    /// Counts from 1.
+    pub attempt: u32,
+    /// The outstanding effect; absent between two attempts.
+    pub effect: Option<EffectId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+pub enum TaskKind {
+    CreateDatabases { databases: Vec<crate::command::NewDatabase> },
+    DropDatabase { name: String },
+    CreateUsers { users: Vec<crate::command::NewUser> },
+    DropUser { user: UserKey },
+    EnableRoot { password: Sealed },
+}
+
+/// Whether a database or user is in the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// Ordered; the engine has not confirmed it.
+    Creating,
+    Present,
+    /// To be dropped; the engine has not confirmed it.
+    Dropping,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UserKey {
+    pub name: String,
+    pub host: String,
+}
+
+impl fmt::Display for UserKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}@{}", self.name, self.host)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserState {
+    pub presence: Presence,
+    pub databases: BTreeSet<String>,
+}
+
+/// What the agent last told, folded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    pub contact: AgentContact,
+    pub engine: EngineState,
+    /// When `contact` or `engine` last changed.
+    pub changed_at: Timestamp,
+    /// When the gauges below were last taken over.
+    pub gauges_at: Timestamp,
+    pub volume_used_bytes: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentContact {
+    Heard,
+    Silent,
+}
+
+/// What went wrong, in words for the tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    pub message: String,
+    pub at: Timestamp,
+    /// Step, code and the outside's own words.
+    pub details: String,
+}
+
+impl Instance {
+    /// What it takes of the tenant's quota, from `created` to `removed`.
+    pub fn charge(&self) -> Charge {
+        Charge { instances: 1, volume_gib: u64::from(self.volume_gib), memory_mib: self.flavor.memory_mib }
+    }
+}
+
+/// JSON has no keys but strings: users are stored as a list.
+mod user_map {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{UserKey, UserState};
+
+    #[derive(Serialize, Deserialize)]
+    struct Row {
+        #[serde(flatten)]
+        key: UserKey,
+        #[serde(flatten)]
+        state: UserState,
+    }
+
+    pub fn serialize<S: Serializer>(users: &BTreeMap<UserKey, UserState>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(users.iter().map(|(key, state)| Row { key: key.clone(), state: state.clone() }))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<UserKey, UserState>, D::Error> {
+        let rows = Vec::<Row>::deserialize(deserializer)?;
+        Ok(rows.into_iter().map(|row| (row.key, row.state)).collect())
+    }
+}

@@ -1,0 +1,88 @@
+//! The steps of each operation. They are named by capability, so that every provider carries out the same workflow.
+
+use serde::{Deserialize, Serialize};
+
+use super::state::OperationKind;
+
+/// One step of a workflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Waits until the effect that the interrupted operation had under way has ended, so that nothing is made behind
+    /// our back after it was taken away.
+    Settle,
+    EnsureAddress,
+    EnsureVolume,
+    EnsureServer,
+    /// Waits for the agent's first word.
+    AwaitAgent,
+    /// Has the agent initialise and start the engine, with its first databases and users.
+    PrepareDatabase,
+    RestartEngine,
+    DeleteServer,
+    DeleteVolume,
+    ReleaseAddress,
+}
+
+impl Step {
+    /// Stable name: it is part of effect ids.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Settle => "settle",
+            Self::EnsureAddress => "ensure_address",
+            Self::EnsureVolume => "ensure_volume",
+            Self::EnsureServer => "ensure_server",
+            Self::AwaitAgent => "await_agent",
+            Self::PrepareDatabase => "prepare_database",
+            Self::RestartEngine => "restart_engine",
+            Self::DeleteServer => "delete_server",
+            Self::DeleteVolume => "delete_volume",
+            Self::ReleaseAddress => "release_address",
+        }
+    }
+
+    /// Whether a cloud call, rather than the agent or nobody, carries it out.
+    pub fn is_outside_call(self) -> bool {
+        matches!(
+            self,
+            Self::EnsureAddress
+                | Self::EnsureVolume
+                | Self::EnsureServer
+                | Self::DeleteServer
+                | Self::DeleteVolume
+                | Self::ReleaseAddress
+        )
+    }
+}
+
+impl OperationKind {
+    /// Stable name, for crash borders, metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Delete => "delete",
+            Self::Restart => "restart",
+            Self::CleanUp => "clean_up",
+        }
+    }
+
+    /// The steps in order. A teardown takes back, in reverse, every step that makes something outside.
+    pub fn steps(self) -> &'static [Step] {
+        match self {
+            Self::Create => {
+                &[Step::EnsureAddress, Step::EnsureVolume, Step::EnsureServer, Step::AwaitAgent, Step::PrepareDatabase]
+            }
+            Self::Restart => &[Step::RestartEngine],
+            Self::Delete | Self::CleanUp => {
+                &[Step::Settle, Step::DeleteServer, Step::DeleteVolume, Step::ReleaseAddress]
+            }
+        }
+    }
+
+    /// The step after `step`, or none when the workflow is done.
+    pub fn after(self, step: Step) -> Option<Step> {
+        let steps = self.steps();
+        let position = steps.iter().position(|candidate| *candidate == step)?;
+        steps.get(position + 1).copied()
+    }
+}

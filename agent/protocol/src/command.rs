@@ -1,0 +1,108 @@
+//! What the control plane asks of an agent (the plaintext of an envelope `to_agent`).
+
+use serde::{Deserialize, Serialize};
+
+use crate::{seal::Key, secret::Secret};
+
+/// A message to an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToAgent {
+    /// Opens a session: from now on only reports that name `session` count. The agent answers with a heartbeat.
+    Challenge { session: String },
+    /// Something to do, once. The same `command_id` may arrive again: the agent then answers from its journal.
+    Command {
+        command_id: String,
+        /// When the control plane ordered it, Unix time in ms. An agent whose journal no longer reaches back that
+        /// far refuses the command instead of risking to do it twice.
+        issued_at_ms: i64,
+        /// An earlier attempt under another id may have been carried out in part: what is already there, or already
+        /// gone, counts as done.
+        #[serde(default)]
+        converge: bool,
+        command: AgentCommand,
+    },
+}
+
+/// The verbs. An agent that does not know one answers [`crate::report::Failure`] with code `unsupported`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case")]
+pub enum AgentCommand {
+    /// Initialise the engine's data on the volume, start it, and create these databases and users.
+    Prepare(Prepare),
+    /// Stop the engine in an orderly way and start it again.
+    Restart,
+    CreateDatabases {
+        databases: Vec<Database>,
+    },
+    DropDatabase {
+        name: String,
+    },
+    CreateUsers {
+        users: Vec<User>,
+    },
+    DropUser {
+        name: String,
+        host: String,
+    },
+    /// Give the engine's superuser this password and let it log in from anywhere.
+    EnableRoot {
+        password: Secret,
+    },
+    /// Use this key from the next message on, in both directions.
+    Rotate {
+        key_id: String,
+        key: Key,
+    },
+}
+
+impl AgentCommand {
+    /// The verb as it stands on the wire; for logs and metrics.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Prepare(_) => "prepare",
+            Self::Restart => "restart",
+            Self::CreateDatabases { .. } => "create_databases",
+            Self::DropDatabase { .. } => "drop_database",
+            Self::CreateUsers { .. } => "create_users",
+            Self::DropUser { .. } => "drop_user",
+            Self::EnableRoot { .. } => "enable_root",
+            Self::Rotate { .. } => "rotate",
+        }
+    }
+}
+
+/// What the engine is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepare {
+    /// Version of the datastore, for example `10.11`.
+    pub datastore_version: String,
+    /// Memory of the flavor, in MiB: the engine's buffers are sized from it.
+    pub memory_mib: u64,
+    pub vcpus: u32,
+    /// Size of the volume, in GiB.
+    pub volume_gib: u32,
+    pub databases: Vec<Database>,
+    pub users: Vec<User>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Database {
+    pub name: String,
+    /// The engine's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub character_set: Option<String>,
+    /// The character set's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collate: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    pub name: String,
+    /// Host pattern from which the user may log in; `%` for anywhere.
+    pub host: String,
+    pub password: Secret,
+    /// Databases that the user is given all rights on.
+    pub databases: Vec<String>,
+}

@@ -1,0 +1,58 @@
+//! Records to and from a Kafka-protocol broker, as bytes.
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use crate::Result;
+
+/// A record to send. The broker's partition follows from the key by [Kafka's murmur2], or is 0 without one.
+///
+/// [Kafka's murmur2]: https://kafka.apache.org/documentation/#producerconfigs_partitioner.class
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    pub topic: String,
+    pub key: Option<String>,
+    pub headers: Vec<(String, String)>,
+    pub value: Vec<u8>,
+}
+
+/// A record that arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub key: Option<String>,
+    pub headers: Vec<(String, String)>,
+    pub value: Vec<u8>,
+}
+
+/// Where to start reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the oldest record that the broker still has.
+    Earliest,
+    /// After the newest record as of now: what is sent once `subscribe` has returned is received.
+    Latest,
+}
+
+/// What a subscription yields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    Record(Incoming),
+    /// The broker was lost and another one (or the same one, empty) was found: records may be missing, offsets start
+    /// anew, and whoever waits for an answer should ask again.
+    Reconnected,
+}
+
+/// A client of one broker (or cluster). Implementations follow the broker when its address changes.
+#[async_trait]
+pub trait Transport: Send + Sync {
+    /// Sends one record; returns when the broker has acknowledged it. Errors are `Unavailable` or `Timeout`, or
+    /// `Invalid` for a record that the broker will never take.
+    async fn send(&self, record: Outgoing) -> Result<()>;
+
+    /// Reads all partitions of these topics, without a consumer group, until the receiver is dropped. The channel is
+    /// bounded: a slow reader slows the fetching, it loses nothing.
+    async fn subscribe(&self, topics: &[String], start: Start) -> Result<mpsc::Receiver<Delivery>>;
+}
