@@ -181,7 +181,7 @@ impl Drop for Key {
 /// Base64, for a first-boot file or a `rotate` command, both of which are secret as a whole.
 impl Serialize for Key {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        base64_bytes::serialize(&self.0, serializer)
+        base64_bytes::serialize(self.0.as_slice(), serializer)
     }
 }
 

@@ -128,6 +128,3 @@ fn take_observation(draft: &mut Draft, observation: &Observation) {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,7 +8,7 @@ use crate::{
         effect::{Action, AgentOrder, AgentVerb, Effect, Failure, Outcome, ServerOrder, TimerId},
         event::Event,
         policy,
-        state::{Fault, FirstContents, Instance, Operation, OperationKind, Waiting},
+        state::{AgentContact, Fault, FirstContents, Instance, Operation, OperationKind, Waiting},
         workflow::Step,
     },
 };
@@ -188,7 +188,13 @@ pub fn deadline_passed() -> Failure {
 }
 
 fn next_step(draft: &mut Draft, operation: &Operation) {
-    match operation.kind.after(operation.step) {
+    let heard = draft.state().is_some_and(|instance| instance.health.contact == AgentContact::Heard);
+    let next = match operation.kind.after(operation.step) {
+        // Its first word came before its server was reported ready; the next one may bring nothing new and never come.
+        Some(Step::AwaitAgent) if heard => operation.kind.after(Step::AwaitAgent),
+        next => next,
+    };
+    match next {
         Some(step) => start_step(draft, step, 1),
         None => finish(draft, operation),
     }

@@ -1,0 +1,241 @@
+//! Holds still what stands in the store and on topics: commands, effects, timers, events, rows and views. A file is
+//! read by every later version; a difference here needs a way for rows that are already written.
+
+mod events;
+mod rows;
+
+use coffer_domain::{
+    command::{Access, Command, Create, ENVELOPE_VERSION, Envelope, NewDatabase},
+    ids::EffectId,
+    instance::effect::{
+        Action, AgentOrder, AgentVerb, Effect, Failure, Observation, Outcome, Produced, ServerOrder, Timer, TimerId,
+    },
+    rejection::{Rejection, RejectionKind},
+    time::SECOND,
+};
+use coffer_protocol::report::{EngineState, Inventory, UserEntry};
+
+use crate::support::{
+    golden::Samples,
+    samples::{
+        CLERK, MYSQL_10_11, SHOP, START, address, command_id, create, create_databases, create_users, drop_database,
+        drop_user, enable_root, failure, hiccup, instance, new_database, new_user, order, password, server_key,
+        small_flavor, tenant, user_key,
+    },
+};
+
+fn effect_id() -> EffectId {
+    EffectId::new(command_id(1), "ensure_volume", 2)
+}
+
+/// One of each verb. The match stops compiling when a verb is added: give it a sample.
+fn commands() -> Vec<Command> {
+    let samples = vec![
+        create(),
+        Command::Delete,
+        Command::Restart,
+        create_databases("stock"),
+        drop_database(SHOP),
+        create_users("buyer"),
+        drop_user(CLERK),
+        enable_root(),
+    ];
+    for sample in &samples {
+        match sample {
+            Command::Create(_)
+            | Command::Delete
+            | Command::Restart
+            | Command::CreateDatabases { .. }
+            | Command::DropDatabase { .. }
+            | Command::CreateUsers { .. }
+            | Command::DropUser { .. }
+            | Command::EnableRoot { .. } => {}
+        }
+    }
+    samples
+}
+
+fn full_order() -> Create {
+    Create {
+        volume_type: Some("fast".into()),
+        datastore_version: Some(MYSQL_10_11),
+        databases: vec![NewDatabase {
+            name: SHOP.into(),
+            character_set: Some("utf8mb4".into()),
+            collate: Some("utf8mb4_bin".into()),
+        }],
+        access: Access { is_public: Some(false), allowed_cidrs: Some(vec!["10.0.0.0/8".into()]) },
+        region: Some("RegionOne".into()),
+        ..order()
+    }
+}
+
+/// What a producer outside writes on the topic: no more than it must, and no server key.
+fn least_order() -> Create {
+    Create { databases: vec![], users: vec![], server_key: None, ..order() }
+}
+
+fn envelope(command: Command) -> Envelope {
+    Envelope {
+        version: ENVELOPE_VERSION,
+        command_id: command_id(1),
+        tenant: tenant(),
+        principal: "shopkeeper".into(),
+        request_id: "req-1".into(),
+        issued_at: START,
+        instance: instance(1),
+        command,
+    }
+}
+
+#[test]
+fn commands_stand_on_a_topic() {
+    let mut samples: Vec<_> = commands().into_iter().map(|command| (command.verb(), envelope(command))).collect();
+    samples.push(("create, all given", envelope(Command::Create(Box::new(full_order())))));
+    samples.push(("create, least", envelope(Command::Create(Box::new(least_order())))));
+    Samples(samples).check("commands.json");
+}
+
+#[test]
+fn a_verb_stands_on_the_topic_as_it_is_logged() {
+    for command in commands() {
+        assert_eq!(serde_json::to_value(&command).unwrap()["verb"], command.verb());
+    }
+}
+
+#[test]
+fn a_create_needs_no_more_than_a_name_a_flavor_and_a_size() {
+    let text = r#"{ "verb": "create", "name": "orders-db", "flavor": "1", "volume_gib": 2 }"#;
+    assert_eq!(serde_json::from_str::<Command>(text).unwrap(), Command::Create(Box::new(least_order())));
+}
+
+#[test]
+fn a_password_cannot_be_put_on_a_topic_in_clear() {
+    let text = r#"{ "verb": "enable_root", "password": "hunter2" }"#;
+    serde_json::from_str::<Command>(text).unwrap_err();
+}
+
+fn server_order() -> ServerOrder {
+    ServerOrder {
+        flavor: small_flavor(),
+        address: address(),
+        volume: "volume-1".into(),
+        server_key: server_key(),
+        manager: "mysql".into(),
+    }
+}
+
+fn agent(verb: AgentVerb) -> Action {
+    Action::Agent(Box::new(AgentOrder { server_key: server_key(), issued_at: START, converge: true, verb }))
+}
+
+/// One of each action and of each verb of the agent. The matches stop compiling when one is added: give it a sample.
+fn actions() -> Vec<(&'static str, Action)> {
+    let prepare = AgentVerb::Prepare {
+        datastore_version: "10.11".into(),
+        memory_mib: 512,
+        vcpus: 1,
+        volume_gib: 2,
+        databases: vec![new_database(SHOP)],
+        users: vec![new_user(CLERK, &[SHOP])],
+    };
+    let samples = vec![
+        Action::EnsureAddress,
+        Action::EnsureVolume { size_gib: 2, volume_type: Some("fast".into()) },
+        Action::EnsureServer(Box::new(server_order())),
+        Action::DeleteServer,
+        Action::DeleteVolume,
+        Action::ReleaseAddress,
+        agent(prepare),
+        agent(AgentVerb::Restart),
+        agent(AgentVerb::CreateDatabases { databases: vec![new_database("stock")] }),
+        agent(AgentVerb::DropDatabase { name: SHOP.into() }),
+        agent(AgentVerb::CreateUsers { users: vec![new_user("buyer", &[SHOP])] }),
+        agent(AgentVerb::DropUser { user: user_key(CLERK) }),
+        agent(AgentVerb::EnableRoot { password: password() }),
+    ];
+    let name = |action: &Action| match action {
+        Action::Agent(order) => match order.verb {
+            AgentVerb::Prepare { .. } => "agent, prepare",
+            AgentVerb::Restart => "agent, restart",
+            AgentVerb::CreateDatabases { .. } => "agent, create_databases",
+            AgentVerb::DropDatabase { .. } => "agent, drop_database",
+            AgentVerb::CreateUsers { .. } => "agent, create_users",
+            AgentVerb::DropUser { .. } => "agent, drop_user",
+            AgentVerb::EnableRoot { .. } => "agent, enable_root",
+        },
+        other => other.as_str(),
+    };
+    samples.into_iter().map(|action| (name(&action), action)).collect()
+}
+
+#[test]
+fn effects_stand_in_the_outbox() {
+    let effect =
+        |action| Effect { id: effect_id(), tenant: tenant(), instance: instance(1), deadline: 120 * SECOND, action };
+    Samples(actions().into_iter().map(|(name, action)| (name, effect(action))).collect()).check("effects.json");
+}
+
+#[test]
+fn an_action_is_stored_as_it_is_named() {
+    for (_, action) in actions() {
+        assert_eq!(serde_json::to_value(&action).unwrap()["action"], action.as_str());
+    }
+}
+
+#[test]
+fn outcomes_come_back_as_inputs() {
+    let throttled = Failure { retry_after: Some(30 * SECOND), ..failure(true) };
+    let samples: Vec<(_, Outcome)> = vec![
+        ("nothing", Ok(Produced::Nothing)),
+        ("address", Ok(Produced::Address(address()))),
+        ("volume", Ok(Produced::Volume { id: "volume-1".into() })),
+        ("server", Ok(Produced::Server { id: "server-1".into() })),
+        ("failed", hiccup()),
+        ("throttled", Err(throttled)),
+    ];
+    Samples(samples).check("outcomes.json");
+}
+
+#[test]
+fn timers_stand_in_the_store() {
+    let timer = |id| Timer { id, due: START + 130 * SECOND, grace: 130 * SECOND };
+    let samples = vec![
+        ("deadline", timer(TimerId::Deadline { effect: effect_id() })),
+        ("retry", timer(TimerId::Retry { command: command_id(1) })),
+        ("agent", timer(TimerId::Agent { command: command_id(1) })),
+    ];
+    Samples(samples).check("timers.json");
+}
+
+fn inventory() -> Inventory {
+    Inventory {
+        databases: vec![SHOP.into()],
+        users: vec![UserEntry { name: CLERK.into(), host: "%".into(), databases: vec![SHOP.into()] }],
+    }
+}
+
+#[test]
+fn observations_come_as_inputs() {
+    let samples = vec![
+        ("heard", Observation::Heard { engine: EngineState::Running }),
+        ("silent", Observation::Silent),
+        ("gauges", Observation::Gauges { volume_used_bytes: Some(167_772_160) }),
+        ("inventory", Observation::Inventory(inventory())),
+    ];
+    Samples(samples).check("observations.json");
+}
+
+#[test]
+fn rejections_are_stored_as_answers() {
+    let samples = [
+        ("invalid", RejectionKind::Invalid),
+        ("not found", RejectionKind::NotFound),
+        ("wrong state", RejectionKind::WrongState),
+        ("over limit", RejectionKind::OverLimit),
+        ("unsupported", RejectionKind::Unsupported),
+        ("busy", RejectionKind::Busy),
+    ];
+    let samples = samples.map(|(name, kind)| (name, Rejection::new(kind, "names the field and the rule")));
+    Samples(samples.to_vec()).check("rejections.json");
+}

@@ -1,0 +1,193 @@
+//! Rows: an instance in the middle of much, what a reader sees of it, and its tenant's quota and catalogue.
+
+use std::collections::BTreeMap;
+
+use coffer_domain::{
+    command::Access,
+    instance::{
+        Instance,
+        state::{
+            AgentContact, Fault, FirstContents, Health, InstanceDatastore, Operation, OperationKind, Presence,
+            Resources, Task, TaskKind, UserState, Waiting,
+        },
+        view,
+        workflow::Step,
+    },
+    quota::Usage,
+    time::SECOND,
+};
+use coffer_protocol::report::EngineState;
+
+use super::effect_id;
+use crate::support::{
+    golden::Samples,
+    samples::{
+        CLERK, MYSQL_10_11, SHOP, START, address, catalogue, command_id, instance, new_database, new_user, password,
+        server_key, small_flavor, tenant, user_key,
+    },
+};
+
+pub fn fault() -> Fault {
+    Fault {
+        message: "The instance could not be created: the host has no room left.".into(),
+        at: START + 4 * SECOND,
+        details: "create ensure_volume attempt 1: the host has no room left [local.exhausted]".into(),
+    }
+}
+
+pub fn operation() -> Operation {
+    Operation {
+        kind: OperationKind::Create,
+        command: command_id(1),
+        request_id: "req-1".into(),
+        started_at: START,
+        step: Step::EnsureVolume,
+        attempt: 2,
+        waiting: Waiting::Effect { effect: effect_id() },
+        first_contents: FirstContents { databases: vec![new_database(SHOP)], users: vec![new_user(CLERK, &[SHOP])] },
+    }
+}
+
+/// As a create makes it.
+pub fn ordered() -> Instance {
+    Instance {
+        id: instance(1),
+        tenant: tenant(),
+        name: "orders-db".into(),
+        created_at: START,
+        updated_at: START,
+        datastore: InstanceDatastore {
+            name: "mysql".into(),
+            version_id: MYSQL_10_11,
+            version_name: "10.11".into(),
+            version_number: "10.11".into(),
+            manager: "mysql".into(),
+        },
+        flavor: small_flavor(),
+        volume_gib: 2,
+        volume_type: None,
+        region: None,
+        access: Access::default(),
+        server_key: server_key(),
+        resources: Resources::default(),
+        operation: None,
+        tasks: BTreeMap::new(),
+        health: Health {
+            contact: AgentContact::Silent,
+            engine: EngineState::Absent,
+            changed_at: START,
+            gauges_at: START,
+            volume_used_bytes: None,
+        },
+        fault: None,
+        broken: false,
+        databases: BTreeMap::new(),
+        users: BTreeMap::new(),
+        root_enabled_at: None,
+    }
+}
+
+/// With everything that a row can hold, also what does not occur together.
+fn full() -> Instance {
+    let task = |kind| Task { kind, started_at: START + 3 * SECOND, attempt: 1, effect: Some(effect_id()) };
+    let user = |presence| UserState { presence, databases: [SHOP.to_owned()].into() };
+    Instance {
+        updated_at: START + 5 * SECOND,
+        volume_type: Some("fast".into()),
+        region: Some("RegionOne".into()),
+        access: Access { is_public: Some(false), allowed_cidrs: Some(vec!["10.0.0.0/8".into()]) },
+        resources: Resources {
+            address: Some(address()),
+            volume: Some("volume-1".into()),
+            server: Some("server-1".into()),
+        },
+        operation: Some(operation()),
+        tasks: BTreeMap::from([
+            (command_id(2), task(TaskKind::CreateDatabases { databases: vec![new_database("stock")] })),
+            (command_id(3), task(TaskKind::DropDatabase { name: "staff".into() })),
+            (command_id(4), task(TaskKind::CreateUsers { users: vec![new_user("buyer", &[SHOP])] })),
+            (command_id(5), task(TaskKind::DropUser { user: user_key("guest") })),
+            (command_id(6), Task { effect: None, ..task(TaskKind::EnableRoot { password: password() }) }),
+        ]),
+        health: Health {
+            contact: AgentContact::Heard,
+            engine: EngineState::Running,
+            changed_at: START + 2 * SECOND,
+            gauges_at: START + 3 * SECOND,
+            volume_used_bytes: Some(167_772_160),
+        },
+        fault: Some(fault()),
+        broken: false,
+        databases: BTreeMap::from([
+            (SHOP.into(), Presence::Present),
+            ("stock".into(), Presence::Creating),
+            ("staff".into(), Presence::Dropping),
+        ]),
+        users: BTreeMap::from([
+            (user_key(CLERK), user(Presence::Present)),
+            (user_key("buyer"), user(Presence::Creating)),
+            (user_key("guest"), user(Presence::Dropping)),
+        ]),
+        root_enabled_at: Some(START + SECOND),
+        ..ordered()
+    }
+}
+
+/// At rest, after a create that failed.
+fn broken() -> Instance {
+    Instance { fault: Some(fault()), broken: true, ..ordered() }
+}
+
+/// With an operation of this kind, in its first step.
+fn during(kind: OperationKind) -> Instance {
+    let operation =
+        Operation { kind, step: kind.steps()[0], attempt: 1, first_contents: FirstContents::default(), ..operation() };
+    Instance { operation: Some(operation), ..ordered() }
+}
+
+fn instances() -> Vec<(&'static str, Instance)> {
+    let kinds = [OperationKind::Create, OperationKind::Restart, OperationKind::Delete, OperationKind::CleanUp];
+    let mut samples = vec![("full", full()), ("ordered", ordered()), ("broken", broken())];
+    samples.extend(kinds.map(|kind| (kind.as_str(), during(kind))));
+    samples
+}
+
+#[test]
+fn instances_stand_in_the_store() {
+    Samples(instances()).check("instances.json");
+}
+
+#[test]
+fn views_stand_in_the_store() {
+    let mut samples: Vec<_> = instances().iter().map(|(name, instance)| (*name, view(instance))).collect();
+    let engines = [
+        ("healthy", EngineState::Running),
+        ("restarting", EngineState::Starting),
+        ("shut down", EngineState::Crashed),
+        ("blocked", EngineState::Unresponsive),
+    ];
+    samples.extend(engines.map(|(name, engine)| {
+        let health = Health { engine, ..full().health };
+        (name, view(&Instance { health, operation: None, fault: None, ..full() }))
+    }));
+    Samples(samples).check("views.json");
+}
+
+#[test]
+fn a_row_without_what_was_optional_is_read() {
+    let mut row = serde_json::to_value(ordered()).unwrap();
+    let fields = row.as_object_mut().unwrap();
+    fields.retain(|_, value| !value.is_null());
+    assert_eq!(serde_json::from_value::<Instance>(row).unwrap(), ordered());
+}
+
+#[test]
+fn usage_stands_in_the_store() {
+    let usage = Usage { instances: 2, volume_gib: 12, memory_mib: 1536 };
+    Samples(vec![("usage", usage)]).check("usage.json");
+}
+
+#[test]
+fn the_catalogue_stands_in_the_store() {
+    Samples(vec![("catalogue", catalogue())]).check("catalogue.json");
+}

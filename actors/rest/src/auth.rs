@@ -1,0 +1,79 @@
+//! The token of a request, and whether it may enter the tenant that its path names.
+//!
+//! The order is Trove's pipeline: no valid token, 401, whatever the path; another tenant's path, 403, for admins too;
+//! only then is there a route or none.
+
+use actix_web::{
+    HttpMessage,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{HeaderMap, HeaderName},
+    middleware::Next,
+    web,
+};
+use coffer_domain::ids::TenantId;
+use coffer_ports::{ErrorKind, identity::IssuedToken};
+use tokio::time::timeout;
+
+use crate::{
+    Shim,
+    caller::Caller,
+    error::{Error, Result, wants_html},
+    links::{Base, Links},
+    request_id::RequestId,
+};
+
+const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+
+/// The middleware of everything below `/v1.0/{tenant}`.
+pub(crate) async fn authenticate(
+    shim: web::Data<Shim>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse, actix_web::Error> {
+    match admit(&shim, &request).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            Ok(next.call(request).await?.map_into_boxed_body())
+        }
+        Err(error) => Ok(request.error_response(error)),
+    }
+}
+
+async fn admit(shim: &Shim, request: &ServiceRequest) -> Result<Caller> {
+    let base = Base::of(request.request());
+    let issued = validate(shim, request.headers(), &base).await?;
+    let tenant = issued.principal.project_id.clone();
+    if request.match_info().get("tenant") != Some(tenant.as_str()) {
+        return Err(Error::other_tenant(&tenant, wants_html(request.request())));
+    }
+    let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    Ok(Caller { principal: issued.principal, request_id, links: Links { base, tenant: TenantId(tenant) } })
+}
+
+async fn validate(shim: &Shim, headers: &HeaderMap, base: &Base) -> Result<IssuedToken> {
+    let no_token = || match &shim.config.auth_url {
+        Some(url) => Error::no_token(url),
+        None => Error::no_token(&base.join("/v3")),
+    };
+    let token = headers.get(TOKEN).and_then(|value| value.to_str().ok()).ok_or_else(no_token)?;
+    let answer = timeout(shim.config.request_timeout(), shim.identity.validate(token)).await;
+    match answer {
+        Ok(Ok(issued)) => Ok(issued),
+        Ok(Err(error)) if matches!(error.kind, ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::Invalid) => {
+            Err(no_token())
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(code = %error.code, "a token could not be validated: {}", error.message);
+            Err(identity_away())
+        }
+        Err(_) => {
+            tracing::warn!("a token could not be validated: no answer in time");
+            Err(identity_away())
+        }
+    }
+}
+
+pub(crate) fn identity_away() -> Error {
+    Error::unavailable("The identity service cannot be reached; try again later.")
+}

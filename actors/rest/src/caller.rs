@@ -1,0 +1,33 @@
+//! Who calls: the principal behind the request's token, as handlers take it.
+
+use std::future::{Ready, ready};
+
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use coffer_domain::ids::TenantId;
+use coffer_ports::identity::Principal;
+
+use crate::{error::Error, links::Links};
+
+/// An authenticated caller in its own tenant. [`crate::auth`] leaves it in the request.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub principal: Principal,
+    pub request_id: String,
+    pub links: Links,
+}
+
+impl Caller {
+    pub fn tenant(&self) -> &TenantId {
+        &self.links.tenant
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let caller = request.extensions().get::<Self>().cloned();
+        ready(caller.ok_or_else(|| Error::internal("This route is served without authentication.")))
+    }
+}

@@ -1,0 +1,77 @@
+//! What the REST API needs of the control plane. The server crate implements it over the runtime.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use coffer_domain::{
+    catalogue::Catalogue,
+    command::Envelope,
+    ids::{CommandId, InstanceId, TenantId},
+    instance::view::InstanceView,
+    quota::{Limits, Usage},
+    rejection::Rejection,
+    sealed::{Sealed, ServerKey},
+    time::Timestamp,
+};
+
+/// The door to the partitions (commands) and to their stores (reads).
+///
+/// Reads are look-ups in the local store: they may block for microseconds and never for the network.
+#[async_trait]
+pub trait ControlPlane: Send + Sync + 'static {
+    /// Decides and commits the command; resolves after the commit. Dropping the future does not undo the command.
+    async fn submit(&self, envelope: Envelope) -> Result<Accepted, Rejection>;
+
+    /// Waits, at most `limit`, until what an accepted command started in the guest has ended. `None`: it has not.
+    /// `Some(Err(_))`: it failed for good, in words for the tenant.
+    async fn settled(
+        &self,
+        tenant: &TenantId,
+        instance: InstanceId,
+        command: CommandId,
+        limit: Duration,
+    ) -> Option<Result<(), String>>;
+
+    /// An instance of this tenant; another tenant's does not exist.
+    fn instance(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<InstanceView>, Unavailable>;
+
+    /// At most `limit` instances of this tenant, ordered by id, strictly after `after`.
+    fn instances(
+        &self,
+        tenant: &TenantId,
+        after: Option<InstanceId>,
+        limit: usize,
+    ) -> Result<Vec<InstanceView>, Unavailable>;
+
+    /// What the tenant has of its quota; zero for a tenant that was never heard of.
+    fn usage(&self, tenant: &TenantId) -> Result<Usage, Unavailable>;
+
+    fn limits(&self, tenant: &TenantId) -> Limits;
+
+    fn catalogue(&self) -> Arc<Catalogue>;
+
+    /// Seals a password so that only a holder of the deployment key opens it, and only for `context`.
+    fn seal(&self, context: &str, password: &str) -> Sealed;
+
+    /// A fresh key for the first server of a new instance, wrapped.
+    fn new_server_key(&self, instance: InstanceId) -> ServerKey;
+
+    /// Whether commands can be taken and reads are current.
+    fn is_ready(&self) -> bool;
+
+    fn now(&self) -> Timestamp;
+}
+
+/// A committed command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    /// The command that was committed: the first one when this was a repeat.
+    pub command: CommandId,
+    /// The instance's row after the commit, where there is one.
+    pub instance: Option<InstanceView>,
+}
+
+/// The store cannot answer now (503).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub String);

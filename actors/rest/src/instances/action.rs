@@ -1,0 +1,46 @@
+//! `POST /instances/{id}/action`: a body with one key that names what is to be done.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Path},
+};
+use coffer_domain::command::Command;
+
+use crate::{
+    Shim,
+    body::Body,
+    caller::Caller,
+    commands::{find, submit},
+    error::{Error, Result},
+    routes::accepted,
+    schema::Node,
+};
+
+/// Actions that Trove has and Coffer does not carry out yet.
+const ABSENT: [&str; 4] = ["resize", "promote_to_replica_source", "eject_replica_source", "reset_status"];
+
+pub(crate) async fn act(
+    shim: Data<Shim>,
+    caller: Caller,
+    path: Path<(String, String)>,
+    body: Body,
+) -> Result<HttpResponse> {
+    let (_, id) = path.into_inner();
+    let body = Node::body(body.required()?);
+    let keys: Vec<&str> = body.keys()?.collect();
+    let [action] = keys[..] else {
+        return Err(Error::bad_request("Invalid request body: it must have exactly one key, the action."));
+    };
+    let view = find(&shim, &caller, &id)?;
+    match action {
+        "restart" => {
+            body.required(action)?.check_object()?;
+            submit(&shim, &caller, view.id, Command::Restart).await?;
+            Ok(accepted())
+        }
+        _ if ABSENT.contains(&action) => {
+            Err(Error::not_implemented(format!("The action '{action}' is not supported yet.")))
+        }
+        _ => Err(Error::bad_request(format!("Invalid instance action: {}", action.escape_debug()))),
+    }
+}

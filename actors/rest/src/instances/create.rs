@@ -1,0 +1,114 @@
+//! `POST /instances`: an order for an instance.
+//!
+//! What a body may hold is in [`super::order`]; here its words are resolved against the catalogue.
+
+use actix_web::{HttpResponse, web::Data};
+use coffer_domain::{
+    catalogue::{Catalogue, Datastore, DatastoreVersion},
+    command::{Command, Create},
+    ids::InstanceId,
+    names,
+};
+
+use super::{
+    OneInstance,
+    order::{DatastoreChoice, Order},
+    view::Render,
+};
+use crate::{
+    Shim,
+    body::Body,
+    caller::Caller,
+    commands::submit,
+    datastores::{find, no_version},
+    error::{Error, Result},
+    random,
+    schema::Node,
+    users,
+};
+
+pub(crate) async fn create(shim: Data<Shim>, caller: Caller, body: Body) -> Result<HttpResponse> {
+    let order = Order::parse(&Node::root(body.required()?, "instance")?)?;
+    let id = InstanceId(random::uuid()?);
+    let order = resolve(&shim, &caller, order, id)?;
+    let accepted = submit(&shim, &caller, id, Command::Create(Box::new(order))).await?;
+    let view = match accepted.instance {
+        Some(view) => view,
+        None => shim
+            .control
+            .instance(caller.tenant(), id)?
+            .ok_or_else(|| Error::internal(format!("Instance {id} was committed and cannot be read.")))?,
+    };
+    Ok(HttpResponse::Ok().json(OneInstance { instance: Render::new(&shim, &caller).detailed(&view) }))
+}
+
+fn resolve(shim: &Shim, caller: &Caller, order: Order<'_>, id: InstanceId) -> Result<Create> {
+    let catalogue = shim.control.catalogue();
+    let version = choose_version(&catalogue, caller, &order.datastore)?;
+    check_region(order.region, &shim.config.region)?;
+    if catalogue.flavor(&order.flavor).is_none() {
+        // In a path this is a 404, in an order a 400.
+        return Err(Error::bad_request(format!("Resource {} cannot be found.", order.flavor)));
+    }
+    let volume = order.volume.ok_or_else(|| Error::bad_request("Volume size was not specified."))?;
+    let maximum = shim.control.limits(caller.tenant()).max_volume_gib;
+    let size_gib = volume.size_gib.filter(|size| *size <= maximum).ok_or_else(|| {
+        let size = volume.shown_size;
+        Error::over_limit(format!("Volume 'size' cannot exceed maximum of {maximum} GB, {size} cannot be accepted."))
+    })?;
+    let create = Create {
+        name: order.name.to_owned(),
+        flavor: order.flavor,
+        volume_gib: size_gib,
+        volume_type: volume.kind.map(str::to_owned),
+        datastore_version: Some(version.id),
+        databases: order.databases,
+        users: users::seal(order.users, &*shim.control, id, &version.manager)?,
+        access: order.access,
+        region: order.region.map(str::to_owned),
+        server_key: Some(shim.control.new_server_key(id)),
+    };
+    names::check_create(&create, &version.manager)?;
+    Ok(create)
+}
+
+/// The named version, or the defaults: of the catalogue for the datastore, of the datastore for its version.
+fn choose_version<'a>(
+    catalogue: &'a Catalogue,
+    caller: &Caller,
+    choice: &DatastoreChoice<'_>,
+) -> Result<&'a DatastoreVersion> {
+    let datastore = match choice.datastore {
+        Some(id_or_name) => find(catalogue, caller, id_or_name)?,
+        None => catalogue
+            .default_datastore()
+            .ok_or_else(|| Error::bad_request("Please specify datastore. No default datastore is defined."))?,
+    };
+    let version = match (choice.version, choice.number) {
+        (Some(id_or_name), _) => datastore.version(id_or_name).ok_or_else(|| no_version(id_or_name))?,
+        (None, _) => default_version(datastore)?,
+    };
+    if let Some(number) = choice.number.filter(|number| *number != version.number) {
+        return Err(no_version(number));
+    }
+    if !version.active {
+        return Err(Error::bad_request(format!("Datastore version '{}' is not active.", version.name)));
+    }
+    Ok(version)
+}
+
+fn default_version(datastore: &Datastore) -> Result<&DatastoreVersion> {
+    datastore
+        .default_version()
+        .ok_or_else(|| Error::bad_request(format!("Default version for datastore '{}' not found.", datastore.name)))
+}
+
+/// There is one region: to name it changes nothing, and another one cannot be served.
+fn check_region(wanted: Option<&str>, ours: &str) -> Result<()> {
+    match wanted {
+        Some(region) if region != ours => {
+            Err(Error::bad_request(format!("Region '{region}' cannot be found; this is region '{ours}'.")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,95 @@
+//! The REST API: OpenStack Trove v1.0 at `/v1.0/{tenant}`, and beside it what the clients and operators of such a
+//! service expect (version documents, a Keystone v3 subset, metrics and probes).
+//!
+//! A shim: it checks shapes, resolves names against the catalogue, hands a command to the [`control::ControlPlane`]
+//! and renders view rows. What may be done when is decided by the domain; nothing is kept here between two requests.
+//!
+//! * [`config`], [`control`] – what the server crate hands in;
+//! * `routes` – every path that exists;
+//! * `observe`, `request_id`, `auth`, `caller` – around each request: log, metrics, correlation, who calls;
+//! * `body`, `schema`, `paging`, `links`, `quoting`, `times`, `random`, `error` – what all resources share;
+//! * `commands` – from a request to a committed command;
+//! * one file (or directory) per resource: `versions`, `flavors`, `datastores`, `instances`, `databases`, `users`,
+//!   `root`, `limits`, `quotas`, `keystone`, `probes`.
+
+use std::{io, net::TcpListener, sync::Arc, time::Duration};
+
+use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web};
+use coffer_ports::identity::Identity;
+use prometheus::Registry;
+
+use crate::{config::Config, control::ControlPlane, observe::Metrics};
+
+mod auth;
+mod body;
+mod caller;
+mod commands;
+pub mod config;
+pub mod control;
+mod databases;
+mod datastores;
+mod error;
+mod flavors;
+mod instances;
+mod keystone;
+mod limits;
+mod links;
+mod observe;
+mod paging;
+mod probes;
+mod quotas;
+mod quoting;
+mod random;
+mod request_id;
+mod root;
+mod routes;
+mod schema;
+mod times;
+mod users;
+mod versions;
+
+/// What every handler can reach.
+pub(crate) struct Shim {
+    config: Config,
+    control: Arc<dyn ControlPlane>,
+    identity: Arc<dyn Identity>,
+    registry: Registry,
+    metrics: Metrics,
+}
+
+/// A client may take this long to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Requests under way get this long to end when the server is stopped, in seconds.
+const SHUTDOWN_TIMEOUT_S: u64 = 15;
+
+/// Serves the API on `listener` until the returned server's handle stops it. Signals are left to the caller. The
+/// metrics of the API are registered in `registry`, and `GET /metrics` shows all of `registry`.
+///
+/// # Errors
+/// When the listener cannot be used, or `registry` has metrics of these names already.
+pub fn serve(
+    config: Config,
+    listener: TcpListener,
+    control: Arc<dyn ControlPlane>,
+    identity: Arc<dyn Identity>,
+    registry: Registry,
+) -> io::Result<Server> {
+    let metrics = Metrics::register(&registry).map_err(io::Error::other)?;
+    let workers = config.workers();
+    let max_connections = config.max_connections;
+    let shim = web::Data::new(Shim { config, control, identity, registry, metrics });
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(shim.clone())
+            .wrap(from_fn(observe::observe))
+            .configure(|services| routes::configure(services, shim.config.serve_identity))
+            .default_service(web::to(routes::not_found))
+    })
+    .workers(workers)
+    .max_connections(max_connections.div_ceil(workers))
+    .client_request_timeout(HEAD_TIMEOUT)
+    .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
+    .disable_signals()
+    .listen(listener)?;
+    Ok(server.run())
+}

@@ -1,0 +1,45 @@
+//! Absolute addresses in answers, built from the request that asked: its scheme (a proxy's `X-Forwarded-Proto`
+//! counts) and its host. Trove always says `https`, which breaks clients that follow a link of a plain-http service.
+
+use actix_web::HttpRequest;
+use coffer_domain::ids::TenantId;
+use serde::Serialize;
+
+/// `scheme://host` of a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Base(String);
+
+impl Base {
+    pub fn of(request: &HttpRequest) -> Self {
+        let connection = request.connection_info();
+        let scheme = if connection.scheme().eq_ignore_ascii_case("https") { "https" } else { "http" };
+        Self(format!("{scheme}://{}", connection.host()))
+    }
+
+    pub fn join(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+}
+
+/// The addresses of a tenant's resources.
+#[derive(Debug, Clone)]
+pub(crate) struct Links {
+    pub base: Base,
+    pub tenant: TenantId,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Link {
+    pub href: String,
+    pub rel: &'static str,
+}
+
+impl Links {
+    /// The two links that every resource has; `collection` may have several segments.
+    pub fn to(&self, collection: &str, id: &str) -> [Link; 2] {
+        [
+            Link { href: self.base.join(&format!("/v1.0/{}/{collection}/{id}", self.tenant)), rel: "self" },
+            Link { href: self.base.join(&format!("/{collection}/{id}")), rel: "bookmark" },
+        ]
+    }
+}

@@ -1,0 +1,42 @@
+//! For machines that watch: is the process up, can it serve, how does it fare. No token wanted.
+
+use actix_web::{HttpResponse, http::StatusCode, web::Data};
+use prometheus::TextEncoder;
+
+use crate::{
+    Shim,
+    error::{Error, Result},
+};
+
+/// Content type of Prometheus' text format.
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Trove's own health check.
+pub(crate) async fn healthcheck() -> HttpResponse {
+    text(StatusCode::OK, "OK")
+}
+
+/// Answers as long as the process does.
+pub(crate) async fn healthz() -> HttpResponse {
+    text(StatusCode::OK, "OK")
+}
+
+/// 503 while commands cannot be taken or reads are not current.
+pub(crate) async fn readyz(shim: Data<Shim>) -> HttpResponse {
+    if shim.control.is_ready() {
+        text(StatusCode::OK, "OK")
+    } else {
+        text(StatusCode::SERVICE_UNAVAILABLE, "not ready")
+    }
+}
+
+fn text(status: StatusCode, body: &'static str) -> HttpResponse {
+    HttpResponse::build(status).content_type("text/plain; charset=UTF-8").body(body)
+}
+
+pub(crate) async fn metrics(shim: Data<Shim>) -> Result<HttpResponse> {
+    let body = TextEncoder::new()
+        .encode_to_string(&shim.registry.gather())
+        .map_err(|error| Error::internal(format!("The metrics cannot be written out: {error}.")))?;
+    Ok(HttpResponse::Ok().content_type(TEXT_FORMAT).body(body))
+}

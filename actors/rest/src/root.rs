@@ -1,0 +1,72 @@
+//! The engine's superuser: whether it was ever enabled, and enabling it.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Path},
+};
+use coffer_domain::{command::Command, names};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    Shim,
+    body::Body,
+    caller::Caller,
+    commands::{carry_out, find_healthy},
+    error::Result,
+    random,
+    schema::Node,
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RootEnabled {
+    root_enabled: bool,
+}
+
+/// The only answer with a password in it: nobody can read it again.
+#[derive(Serialize)]
+struct RootUser {
+    user: RootCredentials,
+}
+
+#[derive(Serialize)]
+struct RootCredentials {
+    name: &'static str,
+    password: String,
+}
+
+pub(crate) async fn show(shim: Data<Shim>, caller: Caller, path: Path<(String, String)>) -> Result<HttpResponse> {
+    let (_, instance) = path.into_inner();
+    let view = find_healthy(&shim, &caller, &instance)?;
+    Ok(HttpResponse::Ok().json(RootEnabled { root_enabled: view.root_enabled }))
+}
+
+pub(crate) async fn enable(
+    shim: Data<Shim>,
+    caller: Caller,
+    path: Path<(String, String)>,
+    body: Body,
+) -> Result<HttpResponse> {
+    let (_, instance) = path.into_inner();
+    let wanted = wanted_password(body.0.as_ref())?;
+    let view = find_healthy(&shim, &caller, &instance)?;
+    let password = match wanted {
+        Some(password) => {
+            names::check_password(&view.datastore_manager, &password)?;
+            password
+        }
+        None => random::password()?,
+    };
+    let sealed = shim.control.seal(&view.id.to_string(), &password);
+    carry_out(&shim, &caller, view.id, Command::EnableRoot { password: sealed }).await?;
+    let name = if view.datastore_manager == "postgresql" { "postgres" } else { "root" };
+    Ok(HttpResponse::Ok().json(RootUser { user: RootCredentials { name, password } }))
+}
+
+/// No body, `{}` and `{"password": null}` leave the choice to us.
+fn wanted_password(body: Option<&Value>) -> Result<Option<String>> {
+    let Some(body) = body.filter(|body| !body.is_null()) else { return Ok(None) };
+    let password = Node::body(body).non_null("password")?;
+    password.map(|node| node.non_empty().map(str::to_owned)).transpose()
+}

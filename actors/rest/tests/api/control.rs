@@ -1,0 +1,263 @@
+//! A control plane in memory: it believes every command and does it at once.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use coffer_domain::{
+    catalogue::{Catalogue, Datastore, DatastoreVersion, Flavor},
+    command::{Access, Command, Create, Envelope, NewUser},
+    ids::{CommandId, InstanceId, TenantId},
+    instance::view::{InstanceView, OperatingStatus, Status, UserView},
+    quota::{Limits, Usage},
+    rejection::{Rejection, RejectionKind},
+    sealed::{Sealed, ServerKey},
+    time::Timestamp,
+};
+use coffer_rest::control::{Accepted, ControlPlane, Unavailable};
+use uuid::Uuid;
+
+/// 2026-11-22T15:04:05.678Z.
+pub const NOW: Timestamp = Timestamp(1_795_359_845_678);
+
+pub const DATASTORE: Uuid = Uuid::from_u128(0xd5);
+pub const VERSION: Uuid = Uuid::from_u128(0x1011);
+pub const OLD_VERSION: Uuid = Uuid::from_u128(0x1005);
+const EMPTY_DATASTORE: Uuid = Uuid::from_u128(0xd6);
+
+#[derive(Default)]
+pub struct Memory {
+    pub instances: Mutex<BTreeMap<(TenantId, InstanceId), InstanceView>>,
+    /// Every command, in order.
+    pub commands: Mutex<Vec<Envelope>>,
+    /// The next command is refused with this.
+    pub refusal: Mutex<Option<Rejection>>,
+    /// What the guest makes of commands.
+    pub outcome: Mutex<Option<Result<(), String>>>,
+    pub is_away: AtomicBool,
+    ticks: AtomicI64,
+}
+
+impl Memory {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { outcome: Mutex::new(Some(Ok(()))), ..Self::default() })
+    }
+
+    pub fn put(&self, view: InstanceView) {
+        self.instances.lock().unwrap().insert((view.tenant.clone(), view.id), view);
+    }
+
+    /// The last command that was accepted.
+    pub fn last(&self) -> Envelope {
+        self.commands.lock().unwrap().last().expect("no command came").clone()
+    }
+
+    pub fn count(&self) -> usize {
+        self.commands.lock().unwrap().len()
+    }
+
+    fn available(&self) -> Result<(), Unavailable> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(Unavailable("The store cannot be read now.".into()));
+        }
+        Ok(())
+    }
+}
+
+/// An instance as it is soon after its creation, of tenant `demo`.
+pub fn healthy(id: u128) -> InstanceView {
+    InstanceView {
+        id: InstanceId(Uuid::from_u128(id)),
+        tenant: TenantId("demo".into()),
+        name: format!("db-{id}"),
+        status: Status::Active,
+        operating_status: OperatingStatus::Healthy,
+        created_at: NOW,
+        updated_at: NOW,
+        service_status_updated_at: NOW,
+        flavor_id: "1".into(),
+        datastore_name: "mysql".into(),
+        datastore_version_id: VERSION,
+        datastore_version_name: "10.11".into(),
+        datastore_version_number: "10.11.6".into(),
+        datastore_manager: "mysql".into(),
+        region: None,
+        access: Access::default(),
+        volume_gib: 5,
+        volume_used_bytes: Some(145_000_000),
+        address: Some("127.81.4.7".into()),
+        network_id: None,
+        server_id: Some("server-1".into()),
+        volume_id: Some("volume-1".into()),
+        fault: None,
+        databases: Vec::new(),
+        users: Vec::new(),
+        root_enabled: false,
+    }
+}
+
+fn ordered(envelope: &Envelope, order: &Create, created_at: Timestamp) -> InstanceView {
+    InstanceView {
+        id: envelope.instance,
+        tenant: envelope.tenant.clone(),
+        name: order.name.clone(),
+        status: Status::Build,
+        operating_status: OperatingStatus::Unknown,
+        created_at,
+        updated_at: created_at,
+        flavor_id: order.flavor.clone(),
+        access: order.access.clone(),
+        volume_gib: order.volume_gib,
+        volume_used_bytes: None,
+        address: None,
+        server_id: None,
+        volume_id: None,
+        ..healthy(0)
+    }
+}
+
+fn created(user: &NewUser) -> UserView {
+    UserView { name: user.name.clone(), host: user.host.clone(), databases: user.databases.iter().cloned().collect() }
+}
+
+fn apply(view: &mut InstanceView, command: &Command) -> Result<(), Rejection> {
+    match command {
+        Command::Create(_) => {}
+        Command::Delete => view.status = Status::Shutdown,
+        Command::Restart => view.status = Status::Reboot,
+        Command::CreateDatabases { databases } => {
+            view.databases.extend(databases.iter().map(|database| database.name.clone()));
+            view.databases.sort();
+        }
+        Command::DropDatabase { name } => {
+            let index = view
+                .databases
+                .iter()
+                .position(|known| known == name)
+                .ok_or_else(|| Rejection::not_found(format!("Database {name} cannot be found on the instance.")))?;
+            view.databases.remove(index);
+        }
+        Command::CreateUsers { users } => view.users.extend(users.iter().map(created)),
+        Command::DropUser { name, host } => {
+            let index =
+                view.users.iter().position(|user| user.name == *name && user.host == *host).ok_or_else(|| {
+                    Rejection::not_found(format!("User {name}@{host} cannot be found on the instance."))
+                })?;
+            view.users.remove(index);
+        }
+        Command::EnableRoot { .. } => view.root_enabled = true,
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl ControlPlane for Memory {
+    async fn submit(&self, envelope: Envelope) -> Result<Accepted, Rejection> {
+        if let Some(refusal) = self.refusal.lock().unwrap().take() {
+            return Err(refusal);
+        }
+        let key = (envelope.tenant.clone(), envelope.instance);
+        let mut instances = self.instances.lock().unwrap();
+        if let Command::Create(order) = &envelope.command {
+            let age = self.ticks.fetch_add(1000, Ordering::SeqCst);
+            instances.insert(key.clone(), ordered(&envelope, order, NOW + age));
+        }
+        let view = instances.get_mut(&key).ok_or_else(|| Rejection::not_found("Resource cannot be found."))?;
+        apply(view, &envelope.command)?;
+        let accepted = Accepted { command: envelope.command_id, instance: Some(view.clone()) };
+        self.commands.lock().unwrap().push(envelope);
+        Ok(accepted)
+    }
+
+    async fn settled(&self, _: &TenantId, _: InstanceId, id: CommandId, _: Duration) -> Option<Result<(), String>> {
+        assert_eq!(self.last().command_id, id);
+        self.outcome.lock().unwrap().clone()
+    }
+
+    fn instance(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<InstanceView>, Unavailable> {
+        self.available()?;
+        Ok(self.instances.lock().unwrap().get(&(tenant.clone(), id)).cloned())
+    }
+
+    fn instances(
+        &self,
+        tenant: &TenantId,
+        after: Option<InstanceId>,
+        limit: usize,
+    ) -> Result<Vec<InstanceView>, Unavailable> {
+        self.available()?;
+        let instances = self.instances.lock().unwrap();
+        let own = instances.values().filter(|view| view.tenant == *tenant);
+        Ok(own.filter(|view| after.is_none_or(|after| view.id > after)).take(limit).cloned().collect())
+    }
+
+    fn usage(&self, tenant: &TenantId) -> Result<Usage, Unavailable> {
+        self.available()?;
+        let views = self.instances(tenant, None, usize::MAX)?;
+        let volume_gib = views.iter().map(|view| u64::from(view.volume_gib)).sum();
+        Ok(Usage { instances: views.len() as u64, volume_gib, memory_mib: 512 * views.len() as u64 })
+    }
+
+    fn limits(&self, _: &TenantId) -> Limits {
+        Limits::default()
+    }
+
+    fn catalogue(&self) -> Arc<Catalogue> {
+        let version = |id, name: &str, active| DatastoreVersion {
+            id,
+            name: name.into(),
+            number: format!("{name}.6"),
+            manager: "mysql".into(),
+            active,
+        };
+        let flavor = |id: &str, name: &str, memory_mib| Flavor {
+            id: id.into(),
+            name: name.into(),
+            memory_mib,
+            vcpus: 1,
+            disk_gib: 0,
+            ephemeral_gib: 0,
+        };
+        Arc::new(Catalogue {
+            datastores: vec![
+                Datastore {
+                    id: DATASTORE,
+                    name: "mysql".into(),
+                    versions: vec![version(VERSION, "10.11", true), version(OLD_VERSION, "10.5", false)],
+                    default_version: Some(VERSION),
+                },
+                Datastore { id: EMPTY_DATASTORE, name: "empty".into(), versions: vec![], default_version: None },
+            ],
+            flavors: vec![flavor("1", "db.small", 512), flavor("m2", "db.medium", 1024)],
+            default_datastore: Some(DATASTORE),
+        })
+    }
+
+    /// Not the plain text, and no more than a test needs.
+    fn seal(&self, context: &str, password: &str) -> Sealed {
+        let bytes = password.bytes().rev().collect();
+        Sealed { key_id: "test".into(), context: context.into(), bytes }
+    }
+
+    fn new_server_key(&self, instance: InstanceId) -> ServerKey {
+        ServerKey { key_id: format!("{instance}.1"), wrapped: self.seal("server-key", "k") }
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.is_away.load(Ordering::SeqCst)
+    }
+
+    fn now(&self) -> Timestamp {
+        NOW
+    }
+}
+
+pub fn refusal(kind: RejectionKind) -> Rejection {
+    Rejection::new(kind, "The words of the domain.")
+}

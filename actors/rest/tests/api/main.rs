@@ -1,0 +1,13 @@
+//! The API over real sockets, with a control plane and an identity service that live in memory.
+
+mod auth;
+mod bodies;
+mod contents;
+mod control;
+mod create;
+mod errors;
+mod golden;
+mod logs;
+mod paging;
+mod people;
+mod server;

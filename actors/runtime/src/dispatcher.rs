@@ -1,0 +1,180 @@
+//! Carries out effects through the connectors: one at a time per instance, bounded in all, each within its deadline.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use coffer_domain::{
+    ids::InstanceId,
+    instance::{
+        effect::{Action, Effect, Failure, Outcome, Produced, ServerOrder},
+        state::ResourceAddress,
+    },
+};
+use coffer_ports::{
+    Error, ErrorKind,
+    cloud::{Address, Compute, Network, Owner, ServerRequest, VolumeRequest, Volumes},
+};
+use coffer_protocol::boot::{Bootstrap, FirstBoot};
+use tokio::{runtime::Handle, sync::Semaphore};
+
+use crate::{link::cell_of, metrics::Metrics, vault::Vault};
+
+/// Calls to the outside at a time, over all instances.
+const CONCURRENCY: usize = 64;
+
+/// Where effects go. Chosen one by one: a static network beside an OpenStack compute is an ordinary set.
+#[derive(Clone)]
+pub struct Connectors {
+    pub network: Arc<dyn Network>,
+    pub volumes: Arc<dyn Volumes>,
+    pub compute: Arc<dyn Compute>,
+    /// Where the agents find the broker.
+    pub agent_bootstrap: Bootstrap,
+}
+
+/// Shared by all partitions of a process.
+pub struct Dispatcher {
+    connectors: Connectors,
+    vault: Arc<Vault>,
+    metrics: Metrics,
+    slots: Semaphore,
+    /// One lock per instance with an effect under way: the next one waits, in order.
+    order: Mutex<HashMap<InstanceId, Arc<tokio::sync::Mutex<()>>>>,
+    handle: Handle,
+}
+
+impl Dispatcher {
+    /// Effects are carried out on `handle`, a multi-thread runtime: never on a partition's thread.
+    pub fn new(connectors: Connectors, vault: Arc<Vault>, metrics: Metrics, handle: Handle) -> Arc<Self> {
+        let slots = Semaphore::new(CONCURRENCY);
+        Arc::new(Self { connectors, vault, metrics, slots, order: Mutex::default(), handle })
+    }
+
+    /// Carries the effect out in the background and hands its outcome to `done`, exactly once. Effects of one instance
+    /// are carried out in the order of the calls.
+    pub fn start<F>(
+        self: &Arc<Self>,
+        effect: Effect,
+        owner: Ownership,
+        done: impl FnOnce(Effect, Outcome) -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send,
+    {
+        let dispatcher = self.clone();
+        let turn = self.turn(effect.instance).lock_owned();
+        self.handle.spawn(async move {
+            let turn = turn.await;
+            let outcome = dispatcher.run(&effect, owner).await;
+            drop(turn);
+            dispatcher.forget_turn(effect.instance);
+            done(effect, outcome).await;
+        });
+    }
+
+    async fn run(&self, effect: &Effect, owner: Ownership) -> Outcome {
+        let Ok(_slot) = self.slots.acquire().await else {
+            return Err(failure(&Error::new(ErrorKind::Unavailable, "stopping", "the control plane is stopping")));
+        };
+        self.metrics.effects_running.inc();
+        let deadline = Duration::from_millis(u64::try_from(effect.deadline).unwrap_or(0));
+        let result = tokio::time::timeout(deadline, self.call(effect, owner))
+            .await
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "deadline", "there was no answer in time")));
+        self.metrics.effects_running.dec();
+        let label = result.as_ref().map_or_else(|error| error.kind.as_str(), |_| "ok");
+        self.metrics.effects.with_label_values(&[effect.action.as_str(), label]).inc();
+        if let Err(error) = &result {
+            tracing::warn!(effect = %effect.id, instance = %effect.instance, code = %error.code, %error, "an effect failed");
+        }
+        result.map_err(|error| failure(&error))
+    }
+
+    async fn call(&self, effect: &Effect, ownership: Ownership) -> coffer_ports::Result<Produced> {
+        let owner = Owner { tenant: effect.tenant.to_string(), instance: effect.instance.to_string() };
+        let Connectors { network, volumes, compute, .. } = &self.connectors;
+        match &effect.action {
+            Action::EnsureAddress => {
+                let address = network.ensure_address(&owner).await?;
+                Ok(Produced::Address(ResourceAddress { ip: address.ip, network_id: address.network_id }))
+            }
+            Action::EnsureVolume { size_gib, volume_type } => {
+                let request = VolumeRequest { owner, size_gib: *size_gib, volume_type: volume_type.clone() };
+                Ok(Produced::Volume { id: volumes.ensure_volume(&request).await? })
+            }
+            Action::EnsureServer(order) => {
+                let request = self.server_request(effect, owner, order, ownership)?;
+                Ok(Produced::Server { id: compute.ensure_server(&request).await? })
+            }
+            Action::DeleteServer => compute.delete_server(&owner).await.map(|()| Produced::Nothing),
+            Action::DeleteVolume => volumes.delete_volume(&owner).await.map(|()| Produced::Nothing),
+            Action::ReleaseAddress => network.release_address(&owner).await.map(|()| Produced::Nothing),
+            Action::Agent(_) => {
+                Err(Error::new(ErrorKind::Internal, "misrouted", "an agent's order is not a cloud call"))
+            }
+        }
+    }
+
+    fn server_request(
+        &self,
+        effect: &Effect,
+        owner: Owner,
+        order: &ServerOrder,
+        ownership: Ownership,
+    ) -> coffer_ports::Result<ServerRequest> {
+        let internal = |what: String| Error::new(ErrorKind::Internal, "first_boot", what);
+        let key = self.vault.open_server_key(&order.server_key).map_err(|error| internal(error.to_string()))?;
+        let boot = FirstBoot {
+            version: coffer_protocol::VERSION,
+            instance_id: effect.instance.to_string(),
+            tenant: effect.tenant.to_string(),
+            key_id: order.server_key.key_id.clone(),
+            key,
+            cell: cell_of(ownership.partition),
+            epoch: ownership.epoch,
+            bootstrap: self.connectors.agent_bootstrap.clone(),
+            datastore: order.manager.clone(),
+            listen_address: order.address.ip.clone(),
+        };
+        Ok(ServerRequest {
+            owner,
+            flavor_id: order.flavor.id.clone(),
+            vcpus: order.flavor.vcpus,
+            memory_mib: order.flavor.memory_mib,
+            address: Address { ip: order.address.ip.clone(), network_id: order.address.network_id.clone() },
+            volume_id: order.volume.clone(),
+            first_boot: serde_json::to_vec(&boot).map_err(|error| internal(error.to_string()))?,
+        })
+    }
+
+    fn turn(&self, instance: InstanceId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        order.entry(instance).or_default().clone()
+    }
+
+    /// Drops the lock of an instance that nobody waits for.
+    fn forget_turn(&self, instance: InstanceId) {
+        let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        if order.get(&instance).is_some_and(|turn| Arc::strong_count(turn) == 1) {
+            order.remove(&instance);
+        }
+    }
+}
+
+/// In whose name an effect is carried out.
+#[derive(Debug, Clone, Copy)]
+pub struct Ownership {
+    pub partition: u32,
+    pub epoch: u64,
+}
+
+fn failure(error: &Error) -> Failure {
+    Failure {
+        retryable: error.kind.is_retryable(),
+        code: error.code.to_string(),
+        message: error.message.clone(),
+        retry_after: error.retry_after.map(|wait| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)),
+    }
+}

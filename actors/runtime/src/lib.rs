@@ -1,0 +1,30 @@
+//! The engine of the control plane: partitions that decide, a log that commits, a store that is read.
+//!
+//! * [`store`] – RocksDB and the form of its rows;
+//! * [`local_log`] – the log of a single host: one synced write per batch;
+//! * [`partition`] – one writer for its tenants: decide, commit, apply, answer, dispatch – in this order;
+//! * [`instances`] – one actor per instance, asked within that order;
+//! * [`runner`] – the loop that feeds a partition;
+//! * [`link`] – sealed conversation with the agents of a partition;
+//! * [`dispatcher`] – carries out effects through the connectors;
+//! * [`timers`] – durable timers, with grace after a take-over;
+//! * [`vault`] – secrets at rest;
+//! * [`borders`] – the named places at which a crash is rehearsed;
+//! * [`runtime`] – starts it all and is the handle that the server wires up.
+//!
+//! Absent on purpose: no HTTP, no Kafka, no cloud – those are behind ports. Nothing outside is awaited while a
+//! partition decides.
+
+pub mod borders;
+pub mod clock;
+pub mod dispatcher;
+pub mod instances;
+pub mod link;
+pub mod local_log;
+pub mod metrics;
+pub mod partition;
+pub mod runner;
+pub mod runtime;
+pub mod store;
+pub mod timers;
+pub mod vault;

@@ -1,0 +1,53 @@
+//! The log of a single host: the store itself. A batch is one synced write, so commit and apply are one.
+
+use std::{sync::Arc, thread};
+
+use async_trait::async_trait;
+use coffer_ports::log::{Batch, CommitError, Log};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::store::Store;
+
+/// Batches that wait for the writer at most; each partition has one under way at a time.
+const QUEUE: usize = 256;
+/// Batches that one synced write carries at most.
+const GROUP: usize = 64;
+
+type Job = (Batch, oneshot::Sender<Result<(), CommitError>>);
+
+/// Commits to the store on a thread of its own. Batches that wait together share one sync.
+pub struct LocalLog {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl LocalLog {
+    /// Starts the writer; it ends when the log is dropped.
+    pub fn start(store: Arc<Store>) -> std::io::Result<Self> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        thread::Builder::new().name("log".into()).spawn(move || write_all(&store, queue))?;
+        Ok(Self { jobs })
+    }
+}
+
+#[async_trait]
+impl Log for LocalLog {
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        let (done, result) = oneshot::channel();
+        let gone = || CommitError::Uncertain("the log's writer has ended".into());
+        self.jobs.send((batch, done)).await.map_err(|_| gone())?;
+        result.await.map_err(|_| gone())?
+    }
+}
+
+fn write_all(store: &Store, mut queue: mpsc::Receiver<Job>) {
+    let mut jobs: Vec<Job> = Vec::with_capacity(GROUP);
+    while queue.blocking_recv_many(&mut jobs, GROUP) > 0 {
+        let (batches, waiting): (Vec<Batch>, Vec<_>) = jobs.drain(..).unzip();
+        // RocksDB does not say whether a failed write left something behind: the partitions reload.
+        let result = store.write(&batches).map_err(|error| CommitError::Uncertain(error.to_string()));
+        for done in waiting {
+            // Nobody waits when the partition has ended meanwhile.
+            let _ = done.send(result.clone());
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! One writer for its tenants. A step takes inputs in order of arrival, decides them against what is committed and
+//! what the step itself has changed, commits one batch, and only then lets memory, clients and the outside know.
+
+mod overlay;
+
+use std::{collections::HashMap, sync::Arc};
+
+use coffer_domain::{
+    catalogue::Catalogue,
+    command::Envelope,
+    ids::{CommandId, EffectId, InstanceId, TenantId},
+    instance::{Input, InstanceView, effect::Effect, policy::DEDUP_WINDOW, state::Waiting},
+    quota::{Limits, Usage},
+    rejection::{Rejection, RejectionKind},
+    time::Timestamp,
+};
+use coffer_ports::log::{CommitError, Log};
+
+use crate::{
+    borders::{Border, Borders, Moment},
+    instances::{Consider, Considered, Instances},
+    metrics::Metrics,
+    store::{Store, StoreError, keys, rows},
+    timers::Timers,
+};
+use overlay::Overlay;
+
+/// What came of an accepted command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    pub instance: InstanceId,
+    /// The instance right after the commit; absent when it is gone.
+    pub view: Option<InstanceView>,
+    /// The command was accepted before: nothing was done again.
+    pub repeated: bool,
+}
+
+/// Something for one instance of this partition.
+#[derive(Debug)]
+pub struct Item {
+    pub tenant: TenantId,
+    pub instance: InstanceId,
+    pub input: Input,
+}
+
+impl Item {
+    pub fn command(envelope: Envelope) -> Self {
+        Self { tenant: envelope.tenant.clone(), instance: envelope.instance, input: Input::Command(Box::new(envelope)) }
+    }
+}
+
+/// How a task of the agent ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskEnded {
+    pub command: CommandId,
+    /// What went wrong, in words for the tenant.
+    pub result: Result<(), String>,
+}
+
+/// What a committed step leads to.
+#[derive(Debug, Default)]
+pub struct Stepped {
+    /// One for each item, in order; what is not a command is accepted as a matter of course.
+    pub answers: Vec<Result<Accepted, Rejection>>,
+    pub dispatch: Vec<Effect>,
+    pub withdrawn: Vec<(InstanceId, EffectId)>,
+    pub created: Vec<Arc<coffer_domain::instance::Instance>>,
+    pub removed: Vec<InstanceId>,
+    pub tasks_ended: Vec<TaskEnded>,
+}
+
+/// Why a step ended without having been committed for sure.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// This partition's memory may be ahead of the log: it must be dropped and loaded anew.
+    #[error(transparent)]
+    NotCommitted(CommitError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A rehearsed crash.
+    #[error("stopped at the border {0}")]
+    Stopped(Border),
+}
+
+/// What a partition works with.
+#[derive(Clone)]
+pub struct Parts {
+    pub log: Arc<dyn Log>,
+    pub store: Arc<Store>,
+    pub borders: Arc<dyn Borders>,
+    pub catalogue: Arc<Catalogue>,
+    pub limits: Arc<Limits>,
+    pub metrics: Metrics,
+}
+
+/// The memory of one partition. All of it can be loaded from the store.
+pub struct Partition {
+    id: u32,
+    parts: Parts,
+    instances: Instances,
+    usage: HashMap<TenantId, Usage>,
+    timers: Timers,
+}
+
+/// What a take-over finds to be done.
+pub struct TakenOver {
+    pub partition: Partition,
+    /// Effects without an outcome: dispatch them again.
+    pub outstanding: Vec<Effect>,
+}
+
+impl Partition {
+    /// Loads what the store holds of a partition.
+    pub fn take_over(id: u32, parts: Parts, now: Timestamp) -> Result<TakenOver, StoreError> {
+        let mut timers = Timers::default();
+        for stored in parts.store.timers(id)? {
+            timers.take_over(stored, now);
+        }
+        let outstanding = parts.store.outbox(id)?;
+        let instances = Instances::new(id, parts.store.clone());
+        Ok(TakenOver { partition: Self { id, parts, instances, usage: HashMap::new(), timers }, outstanding })
+    }
+
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.timers.next_due()
+    }
+
+    /// Timers that are due, as items for the next step.
+    pub fn due(&self, now: Timestamp, limit: usize) -> Vec<Item> {
+        let due = self.timers.due(now, limit).into_iter();
+        due.map(|(tenant, instance, id)| Item { tenant, instance, input: Input::Timer(id) }).collect()
+    }
+
+    pub fn passivate(&mut self, now: Timestamp) {
+        self.instances.passivate(now);
+    }
+
+    /// Forgets answers that nobody may ask for any more, at most `limit`.
+    pub async fn forget_old_answers(&mut self, now: Timestamp, limit: usize) -> Result<usize, StepError> {
+        let keys = self.parts.store.forgettable(self.id, now + -DEDUP_WINDOW, limit)?;
+        let count = keys.len();
+        if count > 0 {
+            let batch = overlay::removal(self.id, coffer_ports::log::Space::Dedup, keys);
+            self.parts.log.commit(batch).await.map_err(StepError::NotCommitted)?;
+        }
+        Ok(count)
+    }
+
+    /// Decides and commits `items` as one batch.
+    pub async fn step(&mut self, items: Vec<Item>, now: Timestamp) -> Result<Stepped, StepError> {
+        let mut overlay = Overlay::new(self.id);
+        let mut verdicts = Vec::with_capacity(items.len());
+        for item in items {
+            verdicts.push(self.decide(&mut overlay, item, now).await?);
+        }
+        if !overlay.is_empty() {
+            self.commit(&mut overlay).await?;
+        }
+        let answers = verdicts.into_iter().map(|verdict| self.answer(verdict)).collect::<Result<_, _>>()?;
+        Ok(overlay.into_stepped(answers))
+    }
+
+    async fn decide(&mut self, overlay: &mut Overlay, item: Item, now: Timestamp) -> Result<Verdict, StepError> {
+        let Item { tenant, instance, input } = item;
+        let command = match &input {
+            Input::Command(envelope) => {
+                if let Some(verdict) = self.known(overlay, envelope, now)? {
+                    return Ok(verdict);
+                }
+                Some((envelope.command_id, envelope.command.verb()))
+            }
+            Input::Timer(id) => {
+                overlay.drop_timer(instance, id);
+                None
+            }
+            Input::Outcome { .. } | Input::Observed(_) => None,
+        };
+        let usage = match overlay.usage(&tenant) {
+            Some(usage) => usage,
+            None => self.committed_usage(&tenant)?,
+        };
+        let message =
+            Consider { input, now, catalogue: self.parts.catalogue.clone(), usage, limits: self.parts.limits.clone() };
+        let outcome_of = match &message.input {
+            Input::Outcome { effect, .. } => Some(effect.clone()),
+            _ => None,
+        };
+        let verdict = match self.instances.consider(&tenant, instance, message).await? {
+            Ok(considered) => {
+                if let Some(border) = outcome_of.and_then(|effect| outcome_border(&considered, &effect)) {
+                    self.pass(&[border], Moment::AfterEffect)?;
+                }
+                overlay.take(&tenant, instance, usage, considered);
+                if let Some((id, _)) = command {
+                    overlay.remember(&tenant, id, rows::AcceptedRow { at: now, instance });
+                }
+                Verdict::Accepted { tenant, instance, repeated: false }
+            }
+            Err(rejection) => Verdict::Rejected(rejection),
+        };
+        if let Some((_, verb)) = command {
+            self.parts.metrics.commands.with_label_values(&[verb, verdict.label()]).inc();
+        }
+        Ok(verdict)
+    }
+
+    /// The verdict on a command that was accepted before, or that is too old for anybody to know.
+    fn known(&self, overlay: &Overlay, envelope: &Envelope, now: Timestamp) -> Result<Option<Verdict>, StepError> {
+        let key = keys::dedup(self.id, &envelope.tenant, envelope.command_id);
+        let accepted = match overlay.remembered(&key) {
+            Some(accepted) => Some(accepted),
+            None => self.parts.store.accepted(&key)?,
+        };
+        if let Some(accepted) = accepted {
+            self.parts.metrics.commands.with_label_values(&[envelope.command.verb(), "repeated"]).inc();
+            let tenant = envelope.tenant.clone();
+            return Ok(Some(Verdict::Accepted { tenant, instance: accepted.instance, repeated: true }));
+        }
+        if now - envelope.issued_at >= DEDUP_WINDOW {
+            let message = "issued_at: the command is more than 24 hours old and is not carried out any more.";
+            return Ok(Some(Verdict::Rejected(Rejection::invalid(message))));
+        }
+        Ok(None)
+    }
+
+    async fn commit(&mut self, overlay: &mut Overlay) -> Result<(), StepError> {
+        let borders = overlay.borders();
+        self.pass(&borders, Moment::BeforeCommit)?;
+        let batch = overlay.batch();
+        let timer = self.parts.metrics.commit_seconds.start_timer();
+        let committed = self.parts.log.commit(batch).await;
+        timer.observe_duration();
+        if let Err(error) = committed {
+            self.instances.abort(overlay.touched());
+            if matches!(error, CommitError::Uncertain(_)) {
+                self.parts.metrics.commits_uncertain.inc();
+            }
+            return Err(StepError::NotCommitted(error));
+        }
+        self.pass(&borders, Moment::AfterCommit)?;
+        self.instances.commit(overlay.touched_with_removal()).await;
+        overlay.apply(&mut self.usage, &mut self.timers);
+        self.pass(&borders, Moment::AfterApply)
+    }
+
+    fn pass(&self, borders: &[(&'static str, &'static str)], moment: Moment) -> Result<(), StepError> {
+        let stopped = borders
+            .iter()
+            .map(|(operation, step)| Border { operation, step, moment })
+            .find(|border| self.parts.borders.stops_at(border));
+        stopped.map_or(Ok(()), |border| Err(StepError::Stopped(border)))
+    }
+
+    fn answer(&self, verdict: Verdict) -> Result<Result<Accepted, Rejection>, StepError> {
+        match verdict {
+            Verdict::Rejected(rejection) => Ok(Err(rejection)),
+            Verdict::Accepted { tenant, instance, repeated } => {
+                let view = self.parts.store.view(self.id, &tenant, instance)?;
+                Ok(Ok(Accepted { instance, view, repeated }))
+            }
+        }
+    }
+
+    fn committed_usage(&mut self, tenant: &TenantId) -> Result<Usage, StoreError> {
+        if let Some(usage) = self.usage.get(tenant) {
+            return Ok(*usage);
+        }
+        let usage = self.parts.store.usage(self.id, tenant)?;
+        self.usage.insert(tenant.clone(), usage);
+        Ok(usage)
+    }
+}
+
+/// Operation and step that waited for this outcome.
+fn outcome_border(considered: &Considered, effect: &EffectId) -> Option<(&'static str, &'static str)> {
+    let operation = considered.before.as_ref()?.operation.as_ref()?;
+    let awaited = operation.waiting == Waiting::Effect { effect: effect.clone() };
+    awaited.then(|| (operation.kind.as_str(), operation.step.as_str()))
+}
+
+enum Verdict {
+    Accepted { tenant: TenantId, instance: InstanceId, repeated: bool },
+    Rejected(Rejection),
+}
+
+impl Verdict {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Rejected(rejection) => match rejection.kind {
+                RejectionKind::Invalid => "invalid",
+                RejectionKind::NotFound => "not_found",
+                RejectionKind::WrongState => "wrong_state",
+                RejectionKind::OverLimit => "over_limit",
+                RejectionKind::Unsupported => "unsupported",
+                RejectionKind::Busy => "busy",
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

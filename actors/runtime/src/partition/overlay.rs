@@ -1,0 +1,220 @@
+//! What a step has changed so far: read before the store, written as one batch, dropped on abort.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use coffer_domain::{
+    ids::{CommandId, EffectId, InstanceId, TenantId},
+    instance::{
+        Event, Instance,
+        effect::{Effect, EffectChange, TimerChange, TimerId},
+        view,
+    },
+    quota::Usage,
+    rejection::Rejection,
+};
+use coffer_ports::log::{Batch, Space, Write};
+
+use super::{Accepted, Stepped, TaskEnded};
+use crate::{
+    borders::DONE,
+    instances::Considered,
+    store::{keys, rows},
+    timers::{OwnedTimer, Timers},
+};
+
+pub struct Overlay {
+    partition: u32,
+    touched: BTreeMap<InstanceId, Touched>,
+    usage: HashMap<TenantId, Usage>,
+    /// The last word on each effect: outstanding, or withdrawn (with its instance).
+    effects: BTreeMap<EffectId, (InstanceId, Option<Effect>)>,
+    timers: BTreeMap<(InstanceId, TimerId), Option<OwnedTimer>>,
+    accepted: BTreeMap<Vec<u8>, rows::AcceptedRow>,
+    borders: Vec<(&'static str, &'static str)>,
+    tasks_ended: Vec<TaskEnded>,
+}
+
+struct Touched {
+    tenant: TenantId,
+    existed: bool,
+    after: Option<Arc<Instance>>,
+}
+
+impl Overlay {
+    pub fn new(partition: u32) -> Self {
+        Self {
+            partition,
+            touched: BTreeMap::new(),
+            usage: HashMap::new(),
+            effects: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            borders: Vec::new(),
+            tasks_ended: Vec::new(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.touched.is_empty() && self.effects.is_empty() && self.timers.is_empty() && self.accepted.is_empty()
+    }
+
+    pub fn usage(&self, tenant: &TenantId) -> Option<Usage> {
+        self.usage.get(tenant).copied()
+    }
+
+    pub fn remembered(&self, key: &[u8]) -> Option<rows::AcceptedRow> {
+        self.accepted.get(key).cloned()
+    }
+
+    pub fn remember(&mut self, tenant: &TenantId, command: CommandId, accepted: rows::AcceptedRow) {
+        self.accepted.insert(keys::dedup(self.partition, tenant, command), accepted);
+    }
+
+    /// A timer that has fired is spent, whatever comes of it.
+    pub fn drop_timer(&mut self, instance: InstanceId, id: &TimerId) {
+        self.timers.insert((instance, id.clone()), None);
+    }
+
+    /// Takes in a decision; `usage` is the tenant's before it.
+    pub fn take(&mut self, tenant: &TenantId, instance: InstanceId, usage: Usage, considered: Considered) {
+        let Considered { decision, before, after } = considered;
+        if decision.is_empty() {
+            return;
+        }
+        self.note(before.as_deref(), after.as_deref(), &decision.events);
+        let usage_after = decision.events.iter().fold(usage, |usage, event| match event {
+            Event::QuotaCharged { charge } => usage.charged(*charge),
+            Event::QuotaRefunded { charge } => usage.refunded(*charge),
+            _ => usage,
+        });
+        if usage_after != usage {
+            self.usage.insert(tenant.clone(), usage_after);
+        }
+        for change in decision.effects {
+            match change {
+                EffectChange::Dispatch(effect) => self.effects.insert(effect.id.clone(), (instance, Some(effect))),
+                EffectChange::Withdraw(id) => self.effects.insert(id, (instance, None)),
+            };
+        }
+        for change in decision.timers {
+            match change {
+                TimerChange::Set(timer) => {
+                    let owned = OwnedTimer { tenant: tenant.clone(), instance, timer };
+                    self.timers.insert((instance, owned.timer.id.clone()), Some(owned))
+                }
+                TimerChange::Cancel(id) => self.timers.insert((instance, id), None),
+            };
+        }
+        if !decision.events.is_empty() {
+            let existed = self.touched.get(&instance).map_or(before.is_some(), |touched| touched.existed);
+            self.touched.insert(instance, Touched { tenant: tenant.clone(), existed, after });
+        }
+    }
+
+    /// Notes what others have to hear of: borders passed, tasks that ended.
+    fn note(&mut self, before: Option<&Instance>, after: Option<&Instance>, events: &[Event]) {
+        let kind_of = |instance: Option<&Instance>| {
+            instance.and_then(|instance| instance.operation.as_ref()).map(|operation| operation.kind)
+        };
+        let mut fault = None;
+        for event in events {
+            match event {
+                Event::StepStarted { step, .. } => {
+                    if let Some(kind) = kind_of(after) {
+                        self.borders.push((kind.as_str(), step.as_str()));
+                    }
+                }
+                Event::OperationEnded { .. } | Event::Removed => {
+                    if let Some(kind) = kind_of(before) {
+                        self.borders.push((kind.as_str(), DONE));
+                    }
+                }
+                Event::FaultRaised { fault: raised } => fault = Some(raised.message.clone()),
+                Event::TaskEnded { command, succeeded, .. } => {
+                    let result = if *succeeded { Ok(()) } else { Err(fault.take().unwrap_or_default()) };
+                    self.tasks_ended.push(TaskEnded { command: *command, result });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub fn borders(&self) -> Vec<(&'static str, &'static str)> {
+        self.borders.clone()
+    }
+
+    pub fn touched(&self) -> Vec<InstanceId> {
+        self.touched.keys().copied().collect()
+    }
+
+    /// The touched instances, and whether each is gone.
+    pub fn touched_with_removal(&self) -> Vec<(InstanceId, bool)> {
+        self.touched.iter().map(|(id, touched)| (*id, touched.after.is_none())).collect()
+    }
+
+    /// Everything that this step has changed, as rows.
+    pub fn batch(&self) -> Batch {
+        let partition = self.partition;
+        let mut writes = Vec::new();
+        let mut write = |space, key, value| writes.push(Write { space, key, value });
+        for (id, touched) in &self.touched {
+            let key = keys::instance(partition, &touched.tenant, *id);
+            let state = touched.after.as_deref().map(rows::encode);
+            let view = touched.after.as_deref().map(|instance| rows::encode(&view::view(instance)));
+            write(Space::State, key.clone(), state);
+            write(Space::View, key, view);
+        }
+        for (tenant, usage) in &self.usage {
+            let value = (*usage != Usage::default()).then(|| rows::encode(usage));
+            write(Space::State, keys::usage(partition, tenant), value);
+        }
+        for (id, (_, effect)) in &self.effects {
+            write(Space::Outbox, keys::effect(partition, id), effect.as_ref().map(rows::encode));
+        }
+        for ((instance, id), timer) in &self.timers {
+            write(Space::Timer, keys::timer(partition, *instance, id), timer.as_ref().map(rows::encode));
+        }
+        for (key, accepted) in &self.accepted {
+            write(Space::Dedup, key.clone(), Some(rows::encode(accepted)));
+        }
+        Batch { partition, writes, ..Batch::default() }
+    }
+
+    /// Takes what is committed over into the partition's memory.
+    pub fn apply(&self, usage: &mut HashMap<TenantId, Usage>, timers: &mut Timers) {
+        usage.extend(self.usage.iter().map(|(tenant, used)| (tenant.clone(), *used)));
+        for ((instance, id), timer) in &self.timers {
+            match timer {
+                Some(owned) => timers.set(owned.clone()),
+                None => timers.cancel(*instance, id),
+            }
+        }
+    }
+
+    pub fn into_stepped(self, answers: Vec<Result<Accepted, Rejection>>) -> Stepped {
+        let mut stepped = Stepped { answers, tasks_ended: self.tasks_ended, ..Stepped::default() };
+        for (id, (instance, effect)) in self.effects {
+            match effect {
+                Some(effect) => stepped.dispatch.push(effect),
+                None => stepped.withdrawn.push((instance, id)),
+            }
+        }
+        for (id, touched) in self.touched {
+            match (touched.existed, touched.after) {
+                (false, Some(instance)) => stepped.created.push(instance),
+                (true, None) => stepped.removed.push(id),
+                _ => {}
+            }
+        }
+        stepped
+    }
+}
+
+/// A batch that takes rows away.
+pub fn removal(partition: u32, space: Space, keys: Vec<Vec<u8>>) -> Batch {
+    let writes = keys.into_iter().map(|key| Write { space, key, value: None }).collect();
+    Batch { partition, writes, ..Batch::default() }
+}

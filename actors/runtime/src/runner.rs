@@ -1,0 +1,351 @@
+//! The loop that feeds a partition: collects inputs, steps, answers, dispatches; reloads when a commit is uncertain.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use coffer_domain::{
+    command::Envelope,
+    ids::{CommandId, InstanceId, TenantId},
+    instance::{
+        Input,
+        effect::{Action, Effect},
+    },
+    rejection::{Rejection, RejectionKind},
+    time::{MINUTE, Millis, Timestamp},
+};
+use coffer_ports::transport::Incoming;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    clock::Clock,
+    dispatcher::{Dispatcher, Ownership},
+    link::{LinkParts, Links, TICK},
+    partition::{Accepted, Item, Partition, Parts, StepError, Stepped, TakenOver},
+};
+
+/// Messages that wait for a partition at most; senders wait, the REST shim answers 503 after a while.
+pub const INBOX: usize = 1024;
+/// Inputs that one batch takes at most.
+const BATCH: usize = 256;
+/// Old answers are forgotten and idle actors passivated this often.
+const HOUSEKEEPING: Millis = MINUTE;
+/// Answers that are forgotten at a time.
+const FORGET_AT_ONCE: usize = 1000;
+/// Ended tasks that are remembered for whoever asks late.
+const ENDED_TASKS: usize = 1024;
+
+/// What a partition is sent.
+pub enum Message {
+    Command {
+        envelope: Box<Envelope>,
+        answer: oneshot::Sender<Result<Accepted, Rejection>>,
+    },
+    /// How an effect ended.
+    Outcome(Item),
+    /// A record of the telemetry topic.
+    Telemetry(Incoming),
+    /// The broker was lost and found.
+    Reconnected,
+    /// Tells when a task has ended, at once if it is not under way.
+    Watch {
+        tenant: TenantId,
+        instance: InstanceId,
+        command: CommandId,
+        ended: oneshot::Sender<Result<(), String>>,
+    },
+    /// Ends the loop after what is before it in the inbox.
+    Stop,
+}
+
+/// What a runner needs besides its partition's own parts.
+#[derive(Clone)]
+pub struct RunnerParts {
+    pub partition: Parts,
+    pub link: LinkParts,
+    pub dispatcher: Arc<Dispatcher>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// One partition at work.
+pub struct Runner {
+    ownership: Ownership,
+    parts: RunnerParts,
+    partition: Partition,
+    links: Links,
+    inbox: mpsc::Receiver<Message>,
+    sender: mpsc::WeakSender<Message>,
+    watchers: HashMap<CommandId, Vec<oneshot::Sender<Result<(), String>>>>,
+    ended: EndedTasks,
+    house_kept_at: Timestamp,
+}
+
+/// Why a runner ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+#[error("partition {partition}: {reason}")]
+pub struct RunnerError {
+    pub partition: u32,
+    #[source]
+    pub reason: StepError,
+}
+
+impl Runner {
+    /// Takes the partition over; effects without an outcome are dispatched again.
+    pub fn take_over(
+        ownership: Ownership,
+        parts: RunnerParts,
+        inbox: mpsc::Receiver<Message>,
+        sender: mpsc::WeakSender<Message>,
+    ) -> Result<Self, RunnerError> {
+        let now = parts.clock.now();
+        let (partition, links, outstanding) = load(ownership, &parts, now)?;
+        let mut runner = Self {
+            ownership,
+            parts,
+            partition,
+            links,
+            inbox,
+            sender,
+            watchers: HashMap::new(),
+            ended: EndedTasks::default(),
+            house_kept_at: now,
+        };
+        runner.dispatch(outstanding, now);
+        Ok(runner)
+    }
+
+    /// Works until told to stop. Must run on an actix arbiter.
+    pub async fn run(mut self) -> Result<(), RunnerError> {
+        let mut next_tick = self.parts.clock.now();
+        let inbox_gauge =
+            self.parts.partition.metrics.inbox.with_label_values(&[&self.ownership.partition.to_string()]);
+        loop {
+            let mut messages = Vec::new();
+            let wait = self.wait(next_tick);
+            tokio::select! {
+                received = self.inbox.recv_many(&mut messages, BATCH) => if received == 0 { return Ok(()) },
+                () = tokio::time::sleep(wait) => {}
+            }
+            inbox_gauge.set(i64::try_from(self.inbox.len()).unwrap_or(i64::MAX));
+            let now = self.parts.clock.now();
+            let mut work = Work::default();
+            for message in messages {
+                self.sort(message, &mut work, now);
+            }
+            if now >= next_tick {
+                next_tick = now + TICK;
+                work.add_all(self.links.tick(now));
+                self.keep_house(now).await?;
+            }
+            work.add_all(self.partition.due(now, BATCH));
+            self.step(work.items, work.answers, now).await?;
+            if work.stop {
+                return Ok(());
+            }
+        }
+    }
+
+    fn wait(&self, next_tick: Timestamp) -> Duration {
+        let due = self.partition.next_due().map_or(next_tick, |due| due.min(next_tick));
+        Duration::from_millis(u64::try_from(due - self.parts.clock.now()).unwrap_or(0))
+    }
+
+    fn sort(&mut self, message: Message, work: &mut Work, now: Timestamp) {
+        match message {
+            Message::Command { envelope, answer } => work.add(Item::command(*envelope), Some(answer)),
+            Message::Outcome(item) => work.add(item, None),
+            Message::Telemetry(record) => work.add_all(self.links.receive(&record, now)),
+            Message::Reconnected => self.links.reconnected(now),
+            Message::Watch { tenant, instance, command, ended } => self.watch(&tenant, instance, command, ended),
+            Message::Stop => work.stop = true,
+        }
+    }
+
+    async fn step(
+        &mut self,
+        items: Vec<Item>,
+        answers: Vec<Option<Answer>>,
+        now: Timestamp,
+    ) -> Result<(), RunnerError> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        self.parts.partition.metrics.batch_inputs.observe(items.len() as f64);
+        match self.partition.step(items, now).await {
+            Ok(stepped) => {
+                self.conclude(stepped, answers, now);
+                Ok(())
+            }
+            Err(StepError::NotCommitted(error)) => {
+                tracing::error!(partition = self.ownership.partition, %error, "a batch was not committed: the partition reloads");
+                for answer in answers.into_iter().flatten() {
+                    let message = "The request could not be recorded; look whether it was done before you repeat it.";
+                    let _ = answer.send(Err(Rejection::new(RejectionKind::Busy, message)));
+                }
+                self.reload(now)
+            }
+            Err(reason) => Err(self.error(reason)),
+        }
+    }
+
+    /// Answers and dispatches what is committed.
+    fn conclude(&mut self, stepped: Stepped, answers: Vec<Option<Answer>>, now: Timestamp) {
+        for (answer, result) in answers.into_iter().zip(stepped.answers) {
+            if let Some(answer) = answer {
+                // A client that went away has its answer in the store.
+                let _ = answer.send(result);
+            }
+        }
+        for instance in &stepped.created {
+            self.links.add(instance, now);
+        }
+        for (instance, effect) in &stepped.withdrawn {
+            self.links.withdraw(*instance, effect);
+        }
+        for instance in stepped.removed {
+            self.links.remove(instance);
+        }
+        for ended in stepped.tasks_ended {
+            for watcher in self.watchers.remove(&ended.command).unwrap_or_default() {
+                let _ = watcher.send(ended.result.clone());
+            }
+            self.ended.remember(ended.command, ended.result);
+        }
+        self.dispatch(stepped.dispatch, now);
+    }
+
+    fn dispatch(&mut self, effects: Vec<Effect>, now: Timestamp) {
+        for effect in effects {
+            if matches!(effect.action, Action::Agent(_)) {
+                if let Some(item) = self.links.dispatch(effect, now) {
+                    self.deliver_later(item);
+                }
+                continue;
+            }
+            let sender = self.sender.clone();
+            self.parts.dispatcher.start(effect, self.ownership, move |effect, outcome| async move {
+                let Some(sender) = sender.upgrade() else { return };
+                let input = Input::Outcome { effect: effect.id, outcome };
+                let item = Item { tenant: effect.tenant, instance: effect.instance, input };
+                // A partition that has ended dispatches the effect again when it is taken over.
+                let _ = sender.send(Message::Outcome(item)).await;
+            });
+        }
+    }
+
+    fn deliver_later(&self, item: Item) {
+        let Some(sender) = self.sender.upgrade() else { return };
+        actix::spawn(async move {
+            let _ = sender.send(Message::Outcome(item)).await;
+        });
+    }
+
+    fn watch(
+        &mut self,
+        tenant: &TenantId,
+        instance: InstanceId,
+        command: CommandId,
+        ended: oneshot::Sender<Result<(), String>>,
+    ) {
+        if let Some(result) = self.ended.result(command) {
+            let _ = ended.send(result);
+            return;
+        }
+        let stored = self.parts.partition.store.instance(self.ownership.partition, tenant, instance);
+        if stored.ok().flatten().is_some_and(|instance| instance.tasks.contains_key(&command)) {
+            self.watchers.entry(command).or_default().push(ended);
+        } else {
+            let _ = ended.send(Ok(()));
+        }
+    }
+
+    async fn keep_house(&mut self, now: Timestamp) -> Result<(), RunnerError> {
+        self.watchers.retain(|_, watchers| {
+            watchers.retain(|watcher| !watcher.is_closed());
+            !watchers.is_empty()
+        });
+        if now - self.house_kept_at < HOUSEKEEPING {
+            return Ok(());
+        }
+        self.house_kept_at = now;
+        self.partition.passivate(now);
+        match self.partition.forget_old_answers(now, FORGET_AT_ONCE).await {
+            Err(StepError::NotCommitted(_)) => self.reload(now),
+            other => other.map(|_| ()).map_err(|reason| self.error(reason)),
+        }
+    }
+
+    /// Drops all memory and loads what the log says.
+    fn reload(&mut self, now: Timestamp) -> Result<(), RunnerError> {
+        let (partition, links, outstanding) = load(self.ownership, &self.parts, now)?;
+        self.partition = partition;
+        self.links = links;
+        self.dispatch(outstanding, now);
+        Ok(())
+    }
+
+    fn error(&self, reason: StepError) -> RunnerError {
+        RunnerError { partition: self.ownership.partition, reason }
+    }
+}
+
+type Answer = oneshot::Sender<Result<Accepted, Rejection>>;
+
+/// What one turn of the loop has to decide.
+#[derive(Default)]
+struct Work {
+    items: Vec<Item>,
+    /// One for each item.
+    answers: Vec<Option<Answer>>,
+    stop: bool,
+}
+
+impl Work {
+    fn add(&mut self, item: Item, answer: Option<Answer>) {
+        self.items.push(item);
+        self.answers.push(answer);
+    }
+
+    fn add_all(&mut self, items: Vec<Item>) {
+        for item in items {
+            self.add(item, None);
+        }
+    }
+}
+
+/// The tasks that ended last.
+#[derive(Default)]
+struct EndedTasks {
+    order: std::collections::VecDeque<CommandId>,
+    results: HashMap<CommandId, Result<(), String>>,
+}
+
+impl EndedTasks {
+    fn remember(&mut self, command: CommandId, result: Result<(), String>) {
+        if self.order.len() == ENDED_TASKS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.results.remove(&oldest);
+        }
+        self.order.push_back(command);
+        self.results.insert(command, result);
+    }
+
+    fn result(&self, command: CommandId) -> Option<Result<(), String>> {
+        self.results.get(&command).cloned()
+    }
+}
+
+fn load(
+    ownership: Ownership,
+    parts: &RunnerParts,
+    now: Timestamp,
+) -> Result<(Partition, Links, Vec<Effect>), RunnerError> {
+    let error =
+        |reason: crate::store::StoreError| RunnerError { partition: ownership.partition, reason: reason.into() };
+    let TakenOver { partition, outstanding } =
+        Partition::take_over(ownership.partition, parts.partition.clone(), now).map_err(error)?;
+    let mut links = Links::new(ownership.partition, ownership.epoch, parts.link.clone());
+    for instance in parts.partition.store.instances(ownership.partition).map_err(error)? {
+        links.add(&instance, now);
+    }
+    Ok((partition, links, outstanding))
+}

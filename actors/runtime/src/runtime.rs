@@ -1,0 +1,307 @@
+//! Starts all partitions and is the handle that the server wires up: submit, watch, read.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::Arbiter;
+use coffer_domain::{
+    catalogue::Catalogue,
+    command::{Command, Envelope},
+    ids::{CommandId, InstanceId, TenantId},
+    instance::InstanceView,
+    quota::{Limits, Usage},
+    rejection::{Rejection, RejectionKind},
+};
+use coffer_ports::{
+    log::{Batch, CommitError, Log, Space, Write},
+    transport::{Delivery, Incoming, Outgoing, Start, Transport},
+};
+use coffer_protocol::topics;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    borders::Borders,
+    clock::Clock,
+    dispatcher::{Connectors, Dispatcher, Ownership},
+    link::{LinkParts, cell_of},
+    local_log::LocalLog,
+    metrics::Metrics,
+    partition::{Accepted, Parts},
+    runner::{INBOX, Message, Runner, RunnerError, RunnerParts},
+    store::{Store, StoreError, keys, rows},
+    vault::Vault,
+};
+
+/// Partitions of a deployment: fixed for life, since the key's hash decides where a tenant is.
+pub const PARTITIONS: u32 = 16;
+/// Records for agents that wait for the broker at most.
+const OUTGOING: usize = 4096;
+/// How long a client waits for a place in a partition's inbox and for the commit.
+const SUBMIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// What a runtime is made of.
+pub struct Config {
+    pub store: Arc<Store>,
+    pub connectors: Connectors,
+    pub transport: Arc<dyn Transport>,
+    pub vault: Arc<Vault>,
+    pub clock: Arc<dyn Clock>,
+    pub borders: Arc<dyn Borders>,
+    pub catalogue: Arc<Catalogue>,
+    pub limits: Arc<Limits>,
+    pub metrics: Metrics,
+    /// Whether commands are taken from the topic `coffer.commands`, where whoever reaches the broker may write.
+    pub open_intake: bool,
+}
+
+/// Why the runtime did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the epochs could not be written: {0}")]
+    Epoch(#[from] CommitError),
+    #[error("the log's thread did not start: {0}")]
+    Thread(#[from] std::io::Error),
+    #[error("the broker cannot be read: {0}")]
+    Transport(#[from] coffer_ports::Error),
+    #[error(transparent)]
+    Runner(#[from] RunnerError),
+}
+
+/// All partitions at work. Cheap to clone.
+#[derive(Clone)]
+pub struct Runtime {
+    store: Arc<Store>,
+    inboxes: Arc<Vec<mpsc::Sender<Message>>>,
+}
+
+/// Ends with the first partition that fails, or when all have stopped.
+pub type Failure = mpsc::Receiver<RunnerError>;
+
+impl Runtime {
+    /// Takes all partitions over. Must be called within an actix system on a multi-thread-capable host.
+    pub async fn start(config: Config) -> Result<(Self, Failure), StartError> {
+        let log: Arc<dyn Log> = Arc::new(LocalLog::start(config.store.clone())?);
+        let epochs = next_epochs(&config.store, &log).await?;
+        let (outgoing, relay) = mpsc::channel(OUTGOING);
+        tokio::spawn(relay_outgoing(config.transport.clone(), relay));
+
+        let dispatcher = Dispatcher::new(
+            config.connectors,
+            config.vault.clone(),
+            config.metrics.clone(),
+            tokio::runtime::Handle::current(),
+        );
+        let parts = RunnerParts {
+            partition: Parts {
+                log,
+                store: config.store.clone(),
+                borders: config.borders,
+                catalogue: config.catalogue,
+                limits: config.limits,
+                metrics: config.metrics.clone(),
+            },
+            link: LinkParts { vault: config.vault.clone(), outgoing, metrics: config.metrics.clone() },
+            dispatcher,
+            clock: config.clock,
+        };
+
+        let (failed, failure) = mpsc::channel(1);
+        let mut inboxes = Vec::new();
+        let arbiters = start_arbiters();
+        for (partition, epoch) in (0..PARTITIONS).zip(epochs) {
+            let (sender, inbox) = mpsc::channel(INBOX);
+            let ownership = Ownership { partition, epoch };
+            let (parts, failed, weak) = (parts.clone(), failed.clone(), sender.downgrade());
+            arbiters[partition as usize % arbiters.len()].spawn(async move {
+                let ended = match Runner::take_over(ownership, parts, inbox, weak) {
+                    Ok(runner) => runner.run().await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = ended {
+                    // Only the first failure is waited for.
+                    let _ = failed.try_send(error);
+                }
+            });
+            inboxes.push(sender);
+        }
+        let runtime = Self { store: config.store, inboxes: Arc::new(inboxes) };
+        runtime.read_telemetry(&config.transport).await?;
+        if config.open_intake {
+            runtime.read_commands(&config.transport, config.vault, config.metrics).await?;
+        }
+        Ok((runtime, failure))
+    }
+
+    /// Commits a command. The answer comes after the commit.
+    pub async fn submit(&self, envelope: Envelope) -> Result<Accepted, Rejection> {
+        let busy = |message: &str| Rejection::new(RejectionKind::Busy, message);
+        let (answer, answered) = oneshot::channel();
+        let inbox = self.inbox(&envelope.tenant);
+        let message = Message::Command { envelope: Box::new(envelope), answer };
+        let submitted = async {
+            inbox.send(message).await.map_err(|_| busy("The control plane is stopping."))?;
+            answered.await.map_err(|_| busy("The control plane is stopping."))?
+        };
+        tokio::time::timeout(SUBMIT_LIMIT, submitted)
+            .await
+            .unwrap_or_else(|_| Err(busy("The request was not recorded in time; look whether it was done.")))
+    }
+
+    /// Waits until the task of an accepted command has ended; `None` when it has not within `limit`.
+    pub async fn settled(
+        &self,
+        tenant: &TenantId,
+        instance: InstanceId,
+        command: CommandId,
+        limit: Duration,
+    ) -> Option<Result<(), String>> {
+        let (ended, result) = oneshot::channel();
+        let message = Message::Watch { tenant: tenant.clone(), instance, command, ended };
+        let waited = async {
+            self.inbox(tenant).send(message).await.ok()?;
+            result.await.ok()
+        };
+        tokio::time::timeout(limit, waited).await.ok().flatten()
+    }
+
+    pub fn instance(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<InstanceView>, StoreError> {
+        self.store.view(partition_of(tenant), tenant, id)
+    }
+
+    /// At most `limit` instances of a tenant in the order of their ids, after `marker`.
+    pub fn instances(
+        &self,
+        tenant: &TenantId,
+        marker: Option<InstanceId>,
+        limit: usize,
+    ) -> Result<Vec<InstanceView>, StoreError> {
+        self.store.views(partition_of(tenant), tenant, marker, limit)
+    }
+
+    pub fn usage(&self, tenant: &TenantId) -> Result<Usage, StoreError> {
+        self.store.usage(partition_of(tenant), tenant)
+    }
+
+    /// Ends every partition after what it has in its inbox; returns when all have ended.
+    pub async fn stop(&self) {
+        for inbox in self.inboxes.iter() {
+            let _ = inbox.send(Message::Stop).await;
+        }
+        for inbox in self.inboxes.iter() {
+            inbox.closed().await;
+        }
+    }
+
+    fn inbox(&self, tenant: &TenantId) -> &mpsc::Sender<Message> {
+        &self.inboxes[partition_of(tenant) as usize]
+    }
+
+    async fn read_telemetry(&self, transport: &Arc<dyn Transport>) -> Result<(), StartError> {
+        let mut deliveries = transport.subscribe(&[topics::TELEMETRY.to_owned()], Start::Latest).await?;
+        let runtime = self.clone();
+        tokio::spawn(async move {
+            while let Some(delivery) = deliveries.recv().await {
+                match delivery {
+                    Delivery::Record(record) => {
+                        let Some(tenant) = record.key.clone().map(TenantId) else { continue };
+                        let _ = runtime.inbox(&tenant).send(Message::Telemetry(record)).await;
+                    }
+                    Delivery::Reconnected => {
+                        for inbox in runtime.inboxes.iter() {
+                            let _ = inbox.send(Message::Reconnected).await;
+                        }
+                    }
+                }
+            }
+        });
+        Ok(())
+    }
+
+    async fn read_commands(
+        &self,
+        transport: &Arc<dyn Transport>,
+        vault: Arc<Vault>,
+        metrics: Metrics,
+    ) -> Result<(), StartError> {
+        let mut deliveries = transport.subscribe(&[topics::COMMANDS.to_owned()], Start::Earliest).await?;
+        let runtime = self.clone();
+        tokio::spawn(async move {
+            while let Some(delivery) = deliveries.recv().await {
+                let Delivery::Record(record) = delivery else { continue };
+                let refused = match read_command(&record, &vault) {
+                    Ok(envelope) => {
+                        runtime.submit(envelope).await.err().map(|rejection| ("rejected", rejection.message))
+                    }
+                    Err(error) => Some(("malformed", error)),
+                };
+                if let Some((reason, message)) = refused {
+                    metrics.intake_refused.with_label_values(&[reason]).inc();
+                    tracing::warn!(
+                        offset = record.offset,
+                        reason,
+                        message,
+                        "a command of the intake topic is not done"
+                    );
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+/// The partition that a tenant is in.
+pub fn partition_of(tenant: &TenantId) -> u32 {
+    topics::partition_of(&tenant.0, PARTITIONS)
+}
+
+/// The topics that a broker must have, with their partitions.
+pub fn topics() -> Vec<(String, i32)> {
+    let shared = PARTITIONS as i32;
+    let mut topics = vec![(topics::COMMANDS.to_owned(), shared), (topics::TELEMETRY.to_owned(), shared)];
+    topics.extend((0..PARTITIONS).map(|partition| (topics::agents(&cell_of(partition)), 1)));
+    topics
+}
+
+/// Reads an outside producer's command: the record's key must be its tenant, and a new instance gets its server key.
+fn read_command(record: &Incoming, vault: &Vault) -> Result<Envelope, String> {
+    let mut envelope: Envelope = serde_json::from_slice(&record.value).map_err(|error| error.to_string())?;
+    if envelope.version != coffer_domain::command::ENVELOPE_VERSION {
+        return Err(format!("version: {} is not known", envelope.version));
+    }
+    if record.key.as_deref() != Some(envelope.tenant.0.as_str()) {
+        return Err("key: the record's key must be the tenant".into());
+    }
+    if let Command::Create(order) = &mut envelope.command {
+        order.server_key = Some(vault.new_server_key(envelope.instance, 1));
+    }
+    Ok(envelope)
+}
+
+/// Each start owns its partitions under a new epoch, written before anything is done in its name.
+async fn next_epochs(store: &Store, log: &Arc<dyn Log>) -> Result<Vec<u64>, StartError> {
+    let mut epochs = Vec::new();
+    let mut batch = Batch::default();
+    for partition in 0..PARTITIONS {
+        let epoch = store.epoch(partition)? + 1;
+        epochs.push(epoch);
+        batch.writes.push(Write { space: Space::Meta, key: keys::epoch(partition), value: Some(rows::encode(&epoch)) });
+    }
+    log.commit(batch).await?;
+    Ok(epochs)
+}
+
+/// One thread per core at most: partitions share them.
+fn start_arbiters() -> Vec<Arbiter> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (0..cores.min(PARTITIONS as usize)).map(|_| Arbiter::new()).collect()
+}
+
+/// Sends records one after the other. What the broker does not take is sent again by whoever still wants it sent.
+async fn relay_outgoing(transport: Arc<dyn Transport>, mut records: mpsc::Receiver<Outgoing>) {
+    while let Some(record) = records.recv().await {
+        if let Err(error) = transport.send(record).await {
+            tracing::warn!(%error, "a message for an agent was not sent");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! RocksDB: the log made readable. One column family per kind of row.
+//!
+//! Reads take no lock and touch no actor. Only a [`coffer_ports::log::Log`] writes.
+
+pub mod keys;
+pub mod rows;
+
+use std::path::Path;
+
+use coffer_domain::{
+    ids::{InstanceId, TenantId},
+    instance::{Instance, InstanceView, effect::Effect},
+    quota::Usage,
+    time::Timestamp,
+};
+use coffer_ports::log::{Batch, Space};
+use rocksdb::{
+    ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Direction, IteratorMode, Options, WriteBatch,
+};
+
+use crate::timers::OwnedTimer;
+
+/// Memory that RocksDB may hold in unflushed rows, over all column families, in bytes.
+const WRITE_BUFFERS_BYTES: usize = 64 << 20;
+/// Log files of RocksDB's own that are kept.
+const INFO_LOGS_KEPT: usize = 2;
+
+/// Why the store did not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    #[error("the store cannot be read or written: {0}")]
+    RocksDb(#[from] rocksdb::Error),
+    #[error("row {key} of {space} cannot be read: {reason}")]
+    Row { space: &'static str, key: String, reason: String },
+}
+
+/// The rows of all partitions of this node.
+pub struct Store {
+    db: DB,
+}
+
+impl Store {
+    /// Opens or creates the store in `directory`.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        options.set_db_write_buffer_size(WRITE_BUFFERS_BYTES);
+        options.set_keep_log_file_num(INFO_LOGS_KEPT);
+        options.set_max_open_files(256);
+        let families = SPACES.iter().map(|space| {
+            let mut family = Options::default();
+            family.set_compression_type(DBCompressionType::Lz4);
+            ColumnFamilyDescriptor::new(family_name(*space), family)
+        });
+        let db = DB::open_cf_descriptors(&options, directory, families)?;
+        Ok(Self { db })
+    }
+
+    /// Writes batches as one, and returns when they are on disk.
+    pub fn write(&self, batches: &[Batch]) -> Result<(), StoreError> {
+        let mut all = WriteBatch::default();
+        for write in batches.iter().flat_map(|batch| &batch.writes) {
+            let family = self.family(write.space);
+            match &write.value {
+                Some(value) => all.put_cf(family, &write.key, value),
+                None => all.delete_cf(family, &write.key),
+            }
+        }
+        let mut options = rocksdb::WriteOptions::default();
+        options.set_sync(true);
+        Ok(self.db.write_opt(all, &options)?)
+    }
+
+    pub fn instance(&self, partition: u32, tenant: &TenantId, id: InstanceId) -> Result<Option<Instance>, StoreError> {
+        self.row(Space::State, &keys::instance(partition, tenant, id))
+    }
+
+    pub fn view(&self, partition: u32, tenant: &TenantId, id: InstanceId) -> Result<Option<InstanceView>, StoreError> {
+        self.row(Space::View, &keys::instance(partition, tenant, id))
+    }
+
+    /// At most `limit` views of a tenant in the order of their ids, after `marker`.
+    pub fn views(
+        &self,
+        partition: u32,
+        tenant: &TenantId,
+        marker: Option<InstanceId>,
+        limit: usize,
+    ) -> Result<Vec<InstanceView>, StoreError> {
+        let prefix = keys::instances_of(partition, tenant);
+        let start = match marker {
+            Some(id) => keys::after(keys::instance(partition, tenant, id)),
+            None => prefix.clone(),
+        };
+        self.scan(Space::View, &prefix, &start).take(limit).map(|row| Ok(row?.1)).collect()
+    }
+
+    pub fn usage(&self, partition: u32, tenant: &TenantId) -> Result<Usage, StoreError> {
+        Ok(self.row(Space::State, &keys::usage(partition, tenant))?.unwrap_or_default())
+    }
+
+    /// Every instance of a partition.
+    pub fn instances(&self, partition: u32) -> Result<Vec<Instance>, StoreError> {
+        let prefix = keys::instances(partition);
+        self.scan(Space::State, &prefix, &prefix).map(|row| Ok(row?.1)).collect()
+    }
+
+    /// Every effect of a partition that waits for its outcome.
+    pub fn outbox(&self, partition: u32) -> Result<Vec<Effect>, StoreError> {
+        let prefix = keys::partition(partition);
+        self.scan(Space::Outbox, &prefix, &prefix).map(|row| Ok(row?.1)).collect()
+    }
+
+    pub fn timers(&self, partition: u32) -> Result<Vec<OwnedTimer>, StoreError> {
+        let prefix = keys::partition(partition);
+        self.scan(Space::Timer, &prefix, &prefix).map(|row| Ok(row?.1)).collect()
+    }
+
+    /// When and for which instance a command was accepted.
+    pub fn accepted(&self, key: &[u8]) -> Result<Option<rows::AcceptedRow>, StoreError> {
+        self.row(Space::Dedup, key)
+    }
+
+    /// Keys of dedup rows older than `before`, at most `limit`.
+    pub fn forgettable(&self, partition: u32, before: Timestamp, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let prefix = keys::partition(partition);
+        self.scan::<rows::AcceptedRow>(Space::Dedup, &prefix, &prefix)
+            .filter(|row| row.as_ref().map_or(true, |(_, accepted)| accepted.at < before))
+            .take(limit)
+            .map(|row| Ok(row?.0))
+            .collect()
+    }
+
+    /// The epoch under which the partition was last owned; 0 before the first time.
+    pub fn epoch(&self, partition: u32) -> Result<u64, StoreError> {
+        Ok(self.row(Space::Meta, &keys::epoch(partition))?.unwrap_or_default())
+    }
+
+    fn family(&self, space: Space) -> &ColumnFamily {
+        self.db.cf_handle(family_name(space)).expect("every space's column family is opened in `open`")
+    }
+
+    fn row<T: serde::de::DeserializeOwned>(&self, space: Space, key: &[u8]) -> Result<Option<T>, StoreError> {
+        let Some(bytes) = self.db.get_pinned_cf(self.family(space), key)? else { return Ok(None) };
+        rows::decode(&bytes).map(Some).map_err(|reason| unreadable(space, key, reason))
+    }
+
+    fn scan<T: serde::de::DeserializeOwned>(
+        &self,
+        space: Space,
+        prefix: &[u8],
+        start: &[u8],
+    ) -> impl Iterator<Item = Result<(Vec<u8>, T), StoreError>> {
+        let prefix = prefix.to_vec();
+        self.db
+            .iterator_cf(self.family(space), IteratorMode::From(start, Direction::Forward))
+            .take_while(move |row| row.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
+            .map(move |row| {
+                let (key, value) = row?;
+                let decoded = rows::decode(&value).map_err(|reason| unreadable(space, &key, reason))?;
+                Ok((key.into_vec(), decoded))
+            })
+    }
+}
+
+const SPACES: [Space; 6] = [Space::State, Space::View, Space::Outbox, Space::Timer, Space::Dedup, Space::Meta];
+
+fn family_name(space: Space) -> &'static str {
+    match space {
+        Space::State => "state",
+        Space::View => "view",
+        Space::Outbox => "outbox",
+        Space::Timer => "timer",
+        Space::Dedup => "dedup",
+        Space::Meta => "meta",
+    }
+}
+
+fn unreadable(space: Space, key: &[u8], reason: String) -> StoreError {
+    StoreError::Row { space: family_name(space), key: key.escape_ascii().to_string(), reason }
+}
+
+#[cfg(test)]
+mod tests;

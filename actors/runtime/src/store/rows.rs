@@ -1,0 +1,42 @@
+//! The form of stored values: JSON with a version, so that any later build can tell what it reads.
+
+use coffer_domain::{ids::InstanceId, time::Timestamp};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// Version of the rows that this build writes.
+pub const VERSION: u16 = 1;
+
+#[derive(Serialize)]
+struct Written<'a, T> {
+    v: u16,
+    row: &'a T,
+}
+
+#[derive(Deserialize)]
+struct Read<'a> {
+    v: u16,
+    #[serde(borrow)]
+    row: &'a serde_json::value::RawValue,
+}
+
+/// That a command was accepted: whoever repeats it gets the same answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedRow {
+    pub at: Timestamp,
+    pub instance: InstanceId,
+}
+
+/// # Panics
+/// Never for the types of this crate and of the domain: they have string keys and no failing `Serialize`.
+pub fn encode<T: Serialize>(row: &T) -> Vec<u8> {
+    serde_json::to_vec(&Written { v: VERSION, row }).expect("domain rows serialise to JSON")
+}
+
+/// Reads a row of any version that this build knows; the error says what is wrong with it.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let read: Read<'_> = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if read.v != VERSION {
+        return Err(format!("it has version {}, this build reads version {VERSION}", read.v));
+    }
+    serde_json::from_str(read.row.get()).map_err(|error| error.to_string())
+}

@@ -1,0 +1,73 @@
+//! Commands beside the service: users, cleaning up, borders.
+
+use std::{env, path::PathBuf};
+
+use coffer_domain::instance::state::OperationKind;
+use coffer_local::{LocalConfig, LocalProvider, identity};
+
+use crate::{
+    CommandResult,
+    cli::{Operation, StateOptions, UserCommand, UserOptions},
+    state_dir::StateDir,
+};
+
+/// The role of a user for whom none was named.
+const DEFAULT_ROLE: &str = "member";
+
+/// Adds a user or changes a password. Works while the service runs: it reads the file again.
+pub fn user(options: &UserOptions) -> CommandResult {
+    let password = match &options.command {
+        UserCommand::Add { name, project, roles, state } => {
+            let state = StateDir::dev(state.state_dir.as_deref())?;
+            let default = [DEFAULT_ROLE.to_owned()];
+            let roles = if roles.is_empty() { &default[..] } else { roles };
+            identity::add_user(&state.users(), name, project, roles)?
+        }
+        UserCommand::Password { name, state } => {
+            let state = StateDir::dev(state.state_dir.as_deref())?;
+            identity::set_password(&state.users(), name)?
+        }
+    };
+    println!("{}", password.expose());
+    Ok(())
+}
+
+/// Stops all guests of a stopped service and deletes its state.
+pub fn clean(options: &StateOptions) -> CommandResult {
+    let state = StateDir::dev(options.state_dir.as_deref())?;
+    if !state.path().exists() {
+        return Ok(());
+    }
+    if !state.users().exists() && !state.store().exists() {
+        return Err(format!("{} holds no state of Coffer: it is left alone", state.path().display()).into());
+    }
+    let _lock = state.open()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let provider = LocalProvider::open(local_config(&state, None)?)?;
+    runtime.block_on(provider.shutdown_all())?;
+    std::fs::remove_dir_all(state.path())?;
+    Ok(())
+}
+
+/// Lists the borders of an operation, one a line.
+pub fn borders(operation: Operation) -> CommandResult {
+    let kind = match operation {
+        Operation::Create => OperationKind::Create,
+        Operation::Delete => OperationKind::Delete,
+    };
+    for border in coffer_runtime::borders::of(kind) {
+        println!("{border}");
+    }
+    Ok(())
+}
+
+/// The provider `local` of a state directory; the agent is the program beside this one unless another is named.
+pub fn local_config(state: &StateDir, agent_program: Option<PathBuf>) -> std::io::Result<LocalConfig> {
+    let program = env::current_exe()?;
+    let root = state.local();
+    Ok(LocalConfig {
+        agent_program: agent_program.unwrap_or_else(|| program.with_file_name("coffer-agent")),
+        supervisor_command: vec![program.into(), "local-supervisor".into(), "--root".into(), root.clone().into()],
+        root,
+    })
+}

@@ -1,0 +1,74 @@
+//! The embedded broker, or the way to an external one. The choice is kept behind this file.
+//!
+//! The embedded broker is librdkafka's mock cluster: a transport that may forget. What matters is in the local log
+//! and in the agents' journals, and is sent again.
+
+use std::{io, path::PathBuf};
+
+use coffer_kafka::{Bootstrap as ClientBootstrap, EmbeddedBroker, KafkaTransport, write_bootstrap_file};
+use coffer_protocol::boot::Bootstrap as AgentBootstrap;
+
+use crate::{config, state_dir::StateDir};
+
+/// Where records go.
+pub enum Broker {
+    Embedded { broker: Option<EmbeddedBroker>, file: PathBuf },
+    External { servers: String },
+}
+
+impl Broker {
+    /// Starts the embedded broker, or takes the external one as it is. Blocks for some milliseconds.
+    pub fn start(config: &config::Broker, state: &StateDir) -> Result<Self, Box<dyn std::error::Error>> {
+        match &config.bootstrap_servers {
+            Some(servers) => Ok(Self::External { servers: servers.clone() }),
+            None => {
+                let file = state.bootstrap();
+                let broker = start_embedded(&file)?;
+                Ok(Self::Embedded { broker: Some(broker), file })
+            }
+        }
+    }
+
+    /// The control plane's own client.
+    pub fn connect(&self) -> coffer_ports::Result<KafkaTransport> {
+        let bootstrap = match self {
+            Self::Embedded { file, .. } => ClientBootstrap::File(file.clone()),
+            Self::External { servers } => ClientBootstrap::Servers(servers.clone()),
+        };
+        KafkaTransport::connect(bootstrap, "coffer")
+    }
+
+    /// What agents are told at first boot.
+    pub fn agent_bootstrap(&self) -> AgentBootstrap {
+        match self {
+            Self::Embedded { file, .. } => AgentBootstrap::File(file.display().to_string()),
+            Self::External { servers } => AgentBootstrap::Servers(servers.clone()),
+        }
+    }
+
+    /// `bootstrap.servers` as of now.
+    pub fn servers(&self) -> String {
+        match self {
+            Self::Embedded { broker, .. } => {
+                broker.as_ref().map_or_else(String::new, |broker| broker.bootstrap_servers().into())
+            }
+            Self::External { servers } => servers.clone(),
+        }
+    }
+
+    /// Drops the embedded broker with all that it holds and starts an empty one: a drill. Nothing for an external one.
+    pub fn recreate(&mut self) -> Result<(), Box<dyn std::error::Error>> {
+        if let Self::Embedded { broker, file } = self {
+            *broker = None;
+            *broker = Some(start_embedded(file)?);
+        }
+        Ok(())
+    }
+}
+
+fn start_embedded(file: &std::path::Path) -> Result<EmbeddedBroker, Box<dyn std::error::Error>> {
+    let broker = EmbeddedBroker::start(&coffer_runtime::runtime::topics())?;
+    write_bootstrap_file(file, broker.bootstrap_servers())
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))?;
+    Ok(broker)
+}

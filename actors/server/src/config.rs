@@ -1,0 +1,113 @@
+//! The file of `coffer serve`. Each part's settings stand beside the part; here is only how they are put together.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use coffer_domain::quota::Limits;
+use serde::Deserialize;
+
+/// The whole file. Unknown keys are refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the store, the keys and the provider `local` keep their state.
+    pub state_dir: PathBuf,
+    #[serde(default)]
+    pub rest: coffer_rest::config::Config,
+    #[serde(default)]
+    pub broker: Broker,
+    #[serde(default)]
+    pub provider: Provider,
+    #[serde(default)]
+    pub catalogue: Catalogue,
+    /// Quota of every tenant.
+    #[serde(default)]
+    pub quota: Limits,
+}
+
+/// The table `[broker]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Broker {
+    /// `bootstrap.servers` of a Kafka-protocol broker that has the topics; the embedded one when absent.
+    pub bootstrap_servers: Option<String>,
+    /// Whether commands are taken from the topic `coffer.commands` as they come. Only for a broker that nobody else
+    /// can reach.
+    pub open_intake: bool,
+}
+
+/// The table `[provider]`: the host itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Provider {
+    /// The program `coffer-agent`; the one beside `coffer` when absent.
+    pub agent_program: Option<PathBuf>,
+}
+
+/// The table `[catalogue]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Catalogue {
+    /// A file in the form of the built-in catalogue; the built-in one when absent.
+    pub file: Option<PathBuf>,
+}
+
+/// Reads and checks a file.
+pub fn read(path: &Path) -> Result<Config, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    parse(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn parse(text: &str) -> Result<Config, String> {
+    let config: Config = toml::from_str(text).map_err(|error| explain(&error.to_string()))?;
+    if !config.rest.listen.ip().is_loopback() {
+        return Err("rest.listen: without TLS the API listens on loopback only; put a TLS proxy in front of it".into());
+    }
+    Ok(config)
+}
+
+/// Adds the nearest known key to the refusal of an unknown one.
+fn explain(error: &str) -> String {
+    let words: Vec<&str> = error.split('`').skip(1).step_by(2).collect();
+    let Some((unknown, known)) = words.split_first().filter(|_| error.contains("unknown field")) else {
+        return error.to_owned();
+    };
+    let nearest = known
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(unknown, known), known))
+        .filter(|(distance, known)| *distance <= known.len() / 2)
+        .min();
+    match nearest {
+        Some((_, known)) => format!("{}\ndid you mean `{known}`?", error.trim_end()),
+        None => error.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_file_names_the_state() {
+        let config = parse("state_dir = '/var/lib/coffer'").unwrap();
+        assert_eq!(config.rest, coffer_rest::config::Config::default());
+        assert_eq!(config.quota, Limits::default());
+        assert!(parse("").unwrap_err().contains("state_dir"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_nearest_known_one() {
+        let error = parse("state_dir = '/x'\n[rest]\nlistne = '127.0.0.1:1'").unwrap_err();
+        assert!(error.contains("did you mean `listen`?"), "{error}");
+        let error = parse("state_dir = '/x'\n[broker]\nzzzzzzzz = 1").unwrap_err();
+        assert!(error.contains("zzzzzzzz") && !error.contains("did you mean"), "{error}");
+    }
+
+    #[test]
+    fn the_api_does_not_leave_loopback_without_tls() {
+        let error = parse("state_dir = '/x'\n[rest]\nlisten = '0.0.0.0:8779'").unwrap_err();
+        assert!(error.contains("rest.listen"), "{error}");
+    }
+}

@@ -1,0 +1,101 @@
+//! What the REST shim asks, answered by the runtime.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use coffer_domain::{
+    catalogue::Catalogue,
+    command::Envelope,
+    ids::{CommandId, InstanceId, TenantId},
+    instance::InstanceView,
+    quota::{Limits, Usage},
+    rejection::Rejection,
+    sealed::{Sealed, ServerKey},
+    time::Timestamp,
+};
+use coffer_protocol::secret::Secret;
+use coffer_rest::control::{Accepted, ControlPlane, Unavailable};
+use coffer_runtime::{clock::Clock, runtime::Runtime, store::StoreError, vault::Vault};
+
+/// The number of an instance's first server.
+const FIRST_SERVER: u32 = 1;
+
+pub struct Control {
+    pub runtime: Runtime,
+    pub vault: Arc<Vault>,
+    pub catalogue: Arc<Catalogue>,
+    pub limits: Arc<Limits>,
+    pub clock: Arc<dyn Clock>,
+    pub ready: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl ControlPlane for Control {
+    async fn submit(&self, envelope: Envelope) -> Result<Accepted, Rejection> {
+        let command = envelope.command_id;
+        let accepted = self.runtime.submit(envelope).await?;
+        Ok(Accepted { command, instance: accepted.view })
+    }
+
+    async fn settled(
+        &self,
+        tenant: &TenantId,
+        instance: InstanceId,
+        command: CommandId,
+        limit: Duration,
+    ) -> Option<Result<(), String>> {
+        self.runtime.settled(tenant, instance, command, limit).await
+    }
+
+    fn instance(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<InstanceView>, Unavailable> {
+        self.runtime.instance(tenant, id).map_err(unavailable)
+    }
+
+    fn instances(
+        &self,
+        tenant: &TenantId,
+        after: Option<InstanceId>,
+        limit: usize,
+    ) -> Result<Vec<InstanceView>, Unavailable> {
+        self.runtime.instances(tenant, after, limit).map_err(unavailable)
+    }
+
+    fn usage(&self, tenant: &TenantId) -> Result<Usage, Unavailable> {
+        self.runtime.usage(tenant).map_err(unavailable)
+    }
+
+    fn limits(&self, _tenant: &TenantId) -> Limits {
+        (*self.limits).clone()
+    }
+
+    fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.clone()
+    }
+
+    fn seal(&self, context: &str, password: &str) -> Sealed {
+        self.vault.seal_password(context, &Secret::new(password))
+    }
+
+    fn new_server_key(&self, instance: InstanceId) -> ServerKey {
+        self.vault.new_server_key(instance, FIRST_SERVER)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+fn unavailable(error: StoreError) -> Unavailable {
+    tracing::error!(%error, "a read failed");
+    Unavailable("The store cannot be read now.".into())
+}

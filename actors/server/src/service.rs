@@ -1,0 +1,209 @@
+//! Starts all parts, runs until a signal or a failure, and stops them in order: the API first, then the partitions.
+//! Guests go on.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::System;
+use coffer_domain::quota::Limits;
+use coffer_local::{
+    LocalProvider,
+    identity::{self, StaticIdentity},
+};
+use coffer_runtime::{
+    borders::{Borders, NoRehearsal},
+    clock::{Clock, SystemClock},
+    dispatcher::Connectors,
+    metrics::Metrics,
+    runtime::{Config as RuntimeConfig, Runtime},
+    store::Store,
+};
+use prometheus::Registry;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    CommandResult, admin,
+    broker::Broker,
+    catalogue,
+    cli::{DevOptions, ServeOptions},
+    config::{self, Config},
+    control::Control,
+    keys, logging, rehearsal,
+    state_dir::{Endpoints, StateDir},
+};
+
+/// Threads for calls to the outside; partitions and the API have their own.
+const WORKER_THREADS: usize = 2;
+/// How often somebody looks whether the supervisor of the local guests is there.
+const SUPERVISOR_WATCH: Duration = Duration::from_secs(2);
+/// User and project that the first start of `coffer dev` makes.
+const DEV_USER: &str = "demo";
+
+/// What differs between `coffer dev` and `coffer serve`.
+struct Mode {
+    borders: Arc<dyn Borders>,
+    clock: Arc<dyn Clock>,
+    dev: bool,
+}
+
+/// `coffer dev`.
+pub fn dev(options: &DevOptions) -> CommandResult {
+    if !options.listen.ip().is_loopback() {
+        return Err(format!("--listen {}: coffer dev listens on loopback only", options.listen).into());
+    }
+    logging::start(options.log_format);
+    let state = StateDir::dev(options.state.state_dir.as_deref())?;
+    let config = Config {
+        state_dir: state.path().to_owned(),
+        rest: coffer_rest::config::Config { listen: options.listen, serve_identity: true, ..Default::default() },
+        broker: config::Broker { bootstrap_servers: None, open_intake: true },
+        provider: config::Provider::default(),
+        catalogue: config::Catalogue::default(),
+        quota: Limits::default(),
+    };
+    let mode = Mode { borders: rehearsal::borders(), clock: Arc::new(rehearsal::clock()?), dev: true };
+    run(config, &mode)
+}
+
+/// `coffer serve`.
+pub fn serve(options: &ServeOptions) -> CommandResult {
+    logging::start(options.log_format);
+    let config = config::read(&options.config)?;
+    let mode = Mode { borders: Arc::new(NoRehearsal), clock: Arc::new(SystemClock::default()), dev: false };
+    run(config, &mode)
+}
+
+fn run(config: Config, mode: &Mode) -> CommandResult {
+    let state = StateDir::at(config.state_dir.clone());
+    let _lock = state.open()?;
+    let catalogue = Arc::new(catalogue::load(config.catalogue.file.as_deref())?);
+    let key = keys::load(&state.deployment_key(), &state.store())?;
+    if mode.dev && !state.users().exists() {
+        let password = identity::add_user(&state.users(), DEV_USER, DEV_USER, &["member".into()])?;
+        println!("password for user {DEV_USER} (project {DEV_USER}): {}", password.expose());
+    }
+    let listener = TcpListener::bind(config.rest.listen)
+        .map_err(|error| format!("rest.listen {}: {error}", config.rest.listen))?;
+    let parts = Parts {
+        provider: open_provider(&state, config.provider.agent_program.clone())?,
+        identity: Arc::new(StaticIdentity::open(&state.users(), key.token_key)?),
+        store: Arc::new(Store::open(&state.store())?),
+        vault: Arc::new(key.vault),
+        catalogue,
+        listener,
+        state,
+        config,
+    };
+    let system = System::with_tokio_rt(|| {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(WORKER_THREADS)
+            .enable_all()
+            .build()
+            .expect("threads and timers are available when the process starts")
+    });
+    system.block_on(work(parts, mode))
+}
+
+/// What is opened before anything runs.
+struct Parts {
+    provider: LocalProvider,
+    identity: Arc<StaticIdentity>,
+    store: Arc<Store>,
+    vault: Arc<coffer_runtime::vault::Vault>,
+    catalogue: Arc<coffer_domain::catalogue::Catalogue>,
+    listener: TcpListener,
+    state: StateDir,
+    config: Config,
+}
+
+fn open_provider(
+    state: &StateDir,
+    agent_program: Option<PathBuf>,
+) -> Result<LocalProvider, Box<dyn std::error::Error>> {
+    Ok(LocalProvider::open(admin::local_config(state, agent_program)?)?)
+}
+
+async fn work(parts: Parts, mode: &Mode) -> CommandResult {
+    let Parts { provider, identity, store, vault, catalogue, listener, state, config } = parts;
+    let registry = Registry::new();
+    let limits = Arc::new(config.quota);
+    let mut broker = Broker::start(&config.broker, &state)?;
+    let (runtime, mut failure) = Runtime::start(RuntimeConfig {
+        store,
+        connectors: Connectors {
+            network: Arc::new(provider.clone()),
+            volumes: Arc::new(provider.clone()),
+            compute: Arc::new(provider.clone()),
+            agent_bootstrap: broker.agent_bootstrap(),
+        },
+        transport: Arc::new(broker.connect()?),
+        vault: vault.clone(),
+        clock: mode.clock.clone(),
+        borders: mode.borders.clone(),
+        catalogue: catalogue.clone(),
+        limits: limits.clone(),
+        metrics: Metrics::new(&registry)?,
+        open_intake: config.broker.open_intake,
+    })
+    .await?;
+    let ready = Arc::new(AtomicBool::new(true));
+    let control =
+        Control { runtime: runtime.clone(), vault, catalogue, limits, clock: mode.clock.clone(), ready: ready.clone() };
+    let address = listener.local_addr()?;
+    let api = coffer_rest::serve(config.rest, listener, Arc::new(control), identity, registry)?;
+    let api_handle = api.handle();
+    let api = tokio::task::spawn_local(api);
+    let watch = tokio::spawn(watch_supervisor(provider));
+
+    let publish = |broker: &Broker| {
+        let api = format!("http://{address}");
+        let auth_url = format!("{api}/v3");
+        state.publish(&Endpoints { auth_url, api, kafka: broker.servers(), pid: std::process::id() })
+    };
+    publish(&broker)?;
+    tracing::info!(%address, "ready");
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut drill = signal(SignalKind::user_defined1())?;
+    let failed = loop {
+        tokio::select! {
+            _ = terminate.recv() => break None,
+            _ = interrupt.recv() => break None,
+            error = failure.recv() => break error,
+            _ = drill.recv(), if mode.dev => {
+                tracing::warn!("drill: the embedded broker is dropped and started empty");
+                broker.recreate()?;
+                publish(&broker)?;
+            }
+        }
+    };
+    tracing::info!("stopping");
+    ready.store(false, Ordering::Relaxed);
+    watch.abort();
+    api_handle.stop(failed.is_none()).await;
+    // The server ends with its handle; its own result says nothing new.
+    let _ = api.await;
+    if failed.is_none() {
+        runtime.stop().await;
+    }
+    state.withdraw();
+    failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Nobody else watches over the supervisor of the local guests.
+async fn watch_supervisor(provider: LocalProvider) {
+    loop {
+        if let Err(error) = provider.ensure_supervisor().await {
+            tracing::warn!(%error, "the supervisor of the local guests could not be started");
+        }
+        tokio::time::sleep(SUPERVISOR_WATCH).await;
+    }
+}

@@ -1,0 +1,163 @@
+//! Manager `mysql`, flavour MariaDB, from Debian's `mariadb-server-core`.
+
+mod accounts;
+mod admin;
+mod bootstrap;
+mod config;
+mod names;
+mod server;
+mod sql;
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use async_trait::async_trait;
+use coffer_protocol::{
+    command::{AgentCommand, Database, User},
+    report::{Failure, Inventory},
+    secret::Secret,
+};
+
+use self::admin::Admin;
+use super::{Capabilities, Datastore, NotReady, Vitals};
+use crate::{host::files, supervisor::settings::Settings, volume::Volume};
+
+/// The manager's name in first-boot data.
+pub const MANAGER: &str = "mysql";
+/// The port that the engine listens on.
+pub const PORT: u16 = 3306;
+
+/// Where the parts of the engine lie on the volume.
+#[derive(Debug, Clone)]
+struct Layout {
+    /// The engine's own directory.
+    home: PathBuf,
+    /// Its data, once they are complete.
+    data: PathBuf,
+    /// Data in the making.
+    fresh: PathBuf,
+    temporary: PathBuf,
+    /// The only directory that SQL may read files from and write files to.
+    exchange: PathBuf,
+    log: PathBuf,
+    config: PathBuf,
+    pid_file: PathBuf,
+    /// Statements at each start: they make the agent's account what it is to be.
+    init_file: PathBuf,
+    admin_password: PathBuf,
+}
+
+impl Layout {
+    fn of(volume: &Volume) -> Self {
+        let home = volume.engine_directory(MANAGER);
+        Self {
+            data: home.join("data"),
+            fresh: home.join("data.new"),
+            temporary: home.join("tmp"),
+            exchange: home.join("files"),
+            log: home.join("engine.log"),
+            config: home.join("my.cnf"),
+            pid_file: home.join("engine.pid"),
+            home,
+            init_file: volume.agent_file("mysql-init.sql"),
+            admin_password: volume.agent_file("mysql-admin"),
+        }
+    }
+}
+
+/// MariaDB on one volume.
+#[derive(Debug)]
+pub struct Mysql {
+    layout: Layout,
+    listen_address: String,
+    admin: Admin,
+}
+
+impl Mysql {
+    /// Prepares the engine's directory and the agent's password, which is made here and never leaves the volume.
+    pub fn open(volume: &Volume, listen_address: &str) -> io::Result<Self> {
+        let layout = Layout::of(volume);
+        for directory in [&layout.home, &layout.temporary, &layout.exchange] {
+            files::ensure_private_directory(directory)?;
+        }
+        let password = accounts::admin_password(&layout.admin_password)?;
+        let admin = Admin::new(layout.data.clone(), password);
+        Ok(Self { layout, listen_address: listen_address.to_owned(), admin })
+    }
+}
+
+#[async_trait]
+impl Datastore for Mysql {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { databases: true, users: true, root: true }
+    }
+
+    fn validate(&self, command: &AgentCommand) -> Result<(), Failure> {
+        names::validate(command)
+    }
+
+    async fn initialise(&self, settings: &Settings) -> Result<(), Failure> {
+        bootstrap::check_version(&settings.datastore_version).await?;
+        bootstrap::initialise(&self.layout, settings).await
+    }
+
+    fn command(&self, settings: &Settings) -> io::Result<Command> {
+        fs::write(&self.layout.config, config::render(settings, &self.listen_address))?;
+        let statements = accounts::init_statements(self.admin.password());
+        files::write_durably(&self.layout.init_file, statements.as_bytes())?;
+        Ok(server::command(&self.layout))
+    }
+
+    fn is_engine(&self, arguments: &[OsString]) -> bool {
+        server::serves(arguments, &self.layout.data)
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.layout.log.clone()
+    }
+
+    async fn probe(&self) -> Result<Vitals, NotReady> {
+        self.admin.probe().await
+    }
+
+    async fn has_database(&self, name: &str) -> Result<bool, Failure> {
+        self.admin.has_database(name).await
+    }
+
+    async fn create_databases(&self, databases: &[Database]) -> Result<(), Failure> {
+        self.admin.execute(databases.iter().map(sql::create_database).collect()).await
+    }
+
+    async fn drop_database(&self, name: &str) -> Result<(), Failure> {
+        self.admin.execute(vec![sql::drop_database(name)]).await
+    }
+
+    async fn has_user(&self, name: &str, host: &str) -> Result<bool, Failure> {
+        self.admin.has_user(name, host).await
+    }
+
+    async fn create_users(&self, users: &[User]) -> Result<(), Failure> {
+        self.admin.execute(users.iter().flat_map(sql::create_user).collect()).await
+    }
+
+    async fn drop_user(&self, name: &str, host: &str) -> Result<(), Failure> {
+        self.admin.execute(vec![sql::drop_user(name, host)]).await
+    }
+
+    async fn enable_root(&self, password: &Secret) -> Result<(), Failure> {
+        self.admin.execute(sql::superuser("root", "%", password)).await
+    }
+
+    async fn inventory(&self) -> Result<Inventory, Failure> {
+        self.admin.inventory().await
+    }
+}
+
+/// The name of a path's last part, for messages.
+fn file_name(path: &Path) -> std::borrow::Cow<'_, str> {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()
+}

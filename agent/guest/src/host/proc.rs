@@ -1,0 +1,73 @@
+//! What `/proc` tells of processes.
+
+use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt};
+
+use rustix::process::Pid;
+
+/// What a process has used.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Usage {
+    /// User and system time of all its threads, in seconds.
+    pub cpu_seconds: f64,
+    /// Resident memory, in bytes.
+    pub resident_bytes: u64,
+}
+
+/// All living processes whose arguments (program first) `matches`. Zombies have no arguments and are not found.
+pub fn find(matches: impl Fn(&[OsString]) -> bool) -> Vec<Pid> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(Pid::from_raw)
+        .filter(|pid| arguments(*pid).is_some_and(|arguments| matches(&arguments)))
+        .collect()
+}
+
+/// The arguments of a process, program first; `None` when it is gone or a zombie.
+pub fn arguments(pid: Pid) -> Option<Vec<OsString>> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let line = line.strip_suffix(b"\0").unwrap_or(&line);
+    if line.is_empty() {
+        return None;
+    }
+    Some(line.split(|byte| *byte == 0).map(|argument| OsString::from_vec(argument.to_vec())).collect())
+}
+
+/// What a process has used so far; `None` when it is gone.
+pub fn usage(pid: Pid) -> Option<Usage> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    parse_stat(&stat, rustix::param::clock_ticks_per_second(), rustix::param::page_size() as u64)
+}
+
+/// The fields of `proc_pid_stat(5)`: 14 and 15 are user and system time in clock ticks, 24 the resident pages. The
+/// program's name (field 2) is in parentheses and may hold spaces and parentheses itself.
+fn parse_stat(stat: &str, ticks_per_second: u64, page_bytes: u64) -> Option<Usage> {
+    const FIRST_FIELD_AFTER_NAME: usize = 3;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
+    let field = |number: usize| fields.get(number - FIRST_FIELD_AFTER_NAME)?.parse::<u64>().ok();
+    let ticks = field(14)? + field(15)?;
+    Some(Usage { cpu_seconds: ticks as f64 / ticks_per_second as f64, resident_bytes: field(24)? * page_bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stat_line_is_read_whatever_the_program_is_called() {
+        let stat =
+            "17 (a) b (c) S 1 17 17 0 -1 4194560 900 0 3 0 250 50 0 0 20 0 9 0 777 123456789 4096 18446744073709";
+        assert_eq!(parse_stat(stat, 100, 4096), Some(Usage { cpu_seconds: 3.0, resident_bytes: 16 << 20 }));
+        assert_eq!(parse_stat("17 (short) S 1", 100, 4096), None);
+    }
+
+    #[test]
+    fn this_process_is_found_by_its_arguments_and_uses_memory() {
+        let me = rustix::process::getpid();
+        let mine = arguments(me).unwrap();
+        assert!(find(|arguments| arguments == mine).contains(&me));
+        assert!(usage(me).unwrap().resident_bytes > 0);
+    }
+}

@@ -1,0 +1,12 @@
+//! The agent on the real engine: the conformance suite, the circle with a control plane, and crashes at every point.
+
+mod broker;
+mod circle;
+mod conformance;
+mod control;
+mod crashes;
+mod guest;
+mod mysql;
+mod program;
+mod secrets;
+mod unprivileged;

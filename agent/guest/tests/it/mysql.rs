@@ -1,0 +1,200 @@
+//! The datastore `mysql` on the installed MariaDB.
+
+use std::{sync::Arc, time::Duration};
+
+use coffer_guest::{
+    datastores::{self, Datastore},
+    supervisor::{Pace, Supervisor, settings::Settings},
+    volume::Volume,
+};
+use coffer_protocol::{report::EngineState, secret::Secret};
+use mysql_async::prelude::Queryable;
+use rustix::process::{Signal, kill_process};
+use tokio::time::timeout;
+
+use crate::{
+    conformance::{self, Client},
+    control::DEADLINE,
+    guest::{Guest, brisk, settings, user},
+    unprivileged,
+};
+
+impl Client for Guest {
+    async fn can_log_in(&self, user: &str, password: &str, database: Option<&str>) -> bool {
+        match self.log_in(user, password, database).await {
+            Ok(connection) => connection.disconnect().await.is_ok(),
+            Err(_) => false,
+        }
+    }
+
+    async fn write(&self, user: &str, password: &str, database: &str, value: &str) {
+        let insert = format!("INSERT INTO kept VALUES ('{value}')");
+        let statements = ["CREATE TABLE kept (value VARCHAR(99)) ENGINE=InnoDB", &insert, "SELECT 1"];
+        self.query(user, password, database, &statements).await;
+    }
+
+    async fn read(&self, user: &str, password: &str, database: &str) -> Vec<String> {
+        self.query(user, password, database, &["SELECT value FROM kept"]).await
+    }
+}
+
+fn open(guest: &Guest, pace: Pace) -> (Arc<dyn Datastore>, Supervisor) {
+    let volume = Arc::new(Volume::open(&guest.data).unwrap());
+    let datastore = datastores::open("mysql", &volume, &guest.boot.listen_address).unwrap();
+    let supervisor = Supervisor::start(volume, Arc::clone(&datastore), pace).unwrap();
+    (datastore, supervisor)
+}
+
+#[test]
+fn mariadb_conforms() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let (datastore, supervisor) = open(&guest, brisk());
+        conformance::conforms(datastore, &supervisor, settings(), &guest).await;
+    });
+}
+
+#[test]
+fn a_volume_deeper_than_a_socket_address_is_long_works_the_same() {
+    unprivileged::run(|| async {
+        let guest = Guest::below(&format!("{0}/{0} with spaces/{0}", "d".repeat(60)));
+        assert!(guest.data.as_os_str().len() > 190);
+        let (datastore, supervisor) = open(&guest, brisk());
+        supervisor.prepare(settings()).await.unwrap();
+        datastore.create_users(&[user("u", "password", &[])]).await.unwrap();
+        assert!(guest.can_log_in("u", "password", None).await);
+    });
+}
+
+#[test]
+fn a_version_that_is_not_installed_is_refused_and_leaves_nothing() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let (_, supervisor) = open(&guest, brisk());
+        let wrong = Settings { datastore_version: "99.1".into(), ..settings() };
+        assert_eq!(supervisor.prepare(wrong).await.unwrap_err().code, "unsupported");
+        assert_eq!(*supervisor.state().borrow(), EngineState::Absent);
+        assert!(!guest.data.join("mysql/data").exists());
+        assert!(!guest.data.join("agent/prepared.json").exists());
+    });
+}
+
+#[test]
+fn an_engine_that_hangs_is_told_and_recovers_when_it_answers() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let pace = Pace { probe_timeout: Duration::from_millis(200), ..brisk() };
+        let (_, supervisor) = open(&guest, pace);
+        supervisor.prepare(settings()).await.unwrap();
+        let mut state = supervisor.state();
+        kill_process(guest.engine(), Signal::STOP).unwrap();
+        timeout(DEADLINE, state.wait_for(|state| *state == EngineState::Unresponsive)).await.unwrap().unwrap();
+        kill_process(guest.engine(), Signal::CONT).unwrap();
+        timeout(DEADLINE, state.wait_for(|state| *state == EngineState::Running)).await.unwrap().unwrap();
+        assert_eq!(supervisor.gauges().restarts_total, 0);
+    });
+}
+
+#[test]
+fn an_engine_that_hangs_is_restarted_when_asked() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let pace = Pace { stop_timeout: Duration::from_millis(300), ..brisk() };
+        let (_, supervisor) = open(&guest, pace);
+        supervisor.prepare(settings()).await.unwrap();
+        let hung = guest.engine();
+        kill_process(hung, Signal::STOP).unwrap();
+        supervisor.restart().await.unwrap();
+        assert_ne!(guest.engine(), hung);
+    });
+}
+
+#[test]
+fn an_engine_that_cannot_start_is_a_failure_with_its_own_words() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let _squatter = std::net::TcpListener::bind((guest.boot.listen_address.as_str(), 3306)).unwrap();
+        let (_, supervisor) = open(&guest, brisk());
+        let failed = supervisor.prepare(settings()).await.unwrap_err();
+        assert_eq!(failed.code, "engine_failed");
+        assert!(failed.message.contains("Address already in use"), "{}", failed.message);
+        assert_eq!(*supervisor.state().borrow(), EngineState::Crashed);
+    });
+}
+
+#[test]
+fn a_tenant_with_root_cannot_lock_the_agent_out_for_good() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let (datastore, supervisor) = open(&guest, brisk());
+        supervisor.prepare(settings()).await.unwrap();
+        datastore.enable_root(&Secret::new("rootpw")).await.unwrap();
+        let mut root = guest.log_in("root", "rootpw", None).await.unwrap();
+        root.query_drop("DROP USER os_admin@localhost").await.unwrap();
+        assert_eq!(datastore.inventory().await.unwrap_err().code, "engine_failed");
+        datastore.probe().await.expect("an engine that refuses us is alive");
+        supervisor.restart().await.unwrap();
+        assert_eq!(datastore.inventory().await.unwrap().users, []);
+    });
+}
+
+#[test]
+fn a_full_house_is_not_a_sick_engine() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        // The supervisor's own probes must not take the place that this test counts on.
+        let (datastore, supervisor) = open(&guest, Pace { probe_interval: DEADLINE, ..brisk() });
+        supervisor.prepare(settings()).await.unwrap();
+        datastore.create_users(&[user("u", "password", &[])]).await.unwrap();
+        let places: usize = 32;
+        let mut guests = Vec::new();
+        let fill = async {
+            // Connections of the agent that were closed just now may hold a place for a moment.
+            while guests.len() < places {
+                match guest.log_in("u", "password", None).await {
+                    Ok(connection) => guests.push(connection),
+                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            }
+        };
+        timeout(DEADLINE, fill).await.unwrap();
+        assert!(!guest.can_log_in("u", "password", None).await, "the house is full");
+        // One place more is kept for administrators; it too may be held for a moment by a closed connection.
+        let seen = async {
+            loop {
+                let vitals = datastore.probe().await.expect("an engine that refuses us is alive");
+                if vitals.connections.is_some() {
+                    return vitals.connections;
+                }
+            }
+        };
+        assert_eq!(timeout(DEADLINE, seen).await.unwrap(), Some(places as u64));
+    });
+}
+
+#[test]
+fn nothing_of_the_engine_is_open_to_others_or_outside_the_volume() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let (datastore, supervisor) = open(&guest, brisk());
+        supervisor.prepare(settings()).await.unwrap();
+        datastore.enable_root(&Secret::new("rootpw")).await.unwrap();
+        let ask = async |statement: &str| guest.query("root", "rootpw", "mysql", &[statement]).await;
+        for (variable, expected) in [
+            ("secure_file_priv", format!("{}/", guest.data.join("mysql/files").canonicalize().unwrap().display())),
+            ("local_infile", "OFF".into()),
+            ("have_symlink", "DISABLED".into()),
+            ("skip_name_resolve", "ON".into()),
+            ("log_bin", "OFF".into()),
+            ("innodb_flush_log_at_trx_commit", "1".into()),
+            ("innodb_buffer_pool_size", (64 << 20).to_string()),
+            ("bind_address", guest.boot.listen_address.clone()),
+        ] {
+            assert_eq!(ask(&format!("SELECT CAST(@@{variable} AS CHAR)")).await, [expected], "{variable}");
+        }
+        let accounts = ask("SELECT CONCAT(user, '@', host, IFNULL(JSON_VALUE(priv, '$.account_locked'), 0)) \
+                            FROM mysql.global_priv ORDER BY user, host")
+        .await;
+        assert_eq!(accounts, ["mariadb.sys@localhost1", "os_admin@localhost0", "root@%0", "root@localhost1"]);
+    });
+}

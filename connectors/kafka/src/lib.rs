@@ -1,0 +1,22 @@
+//! The [`Transport`](coffer_ports::transport::Transport) port on librdkafka, and the broker of embedded mode.
+//!
+//! * [`KafkaTransport`] – one client of one broker or cluster: sends, subscriptions;
+//! * [`Bootstrap`] – where the broker is: fixed, or in a file that is read again when it changes;
+//! * [`EmbeddedBroker`] – a Kafka-protocol broker inside this process that may forget everything.
+//!
+//! Connections are clear text without authentication: loopback, or a network that is trusted. What is secret is
+//! sealed before it gets here.
+
+mod address;
+mod client;
+mod consumer;
+mod embedded;
+mod error;
+mod producer;
+mod sender;
+mod subscription;
+mod transport;
+
+pub use address::{Bootstrap, write_bootstrap_file};
+pub use embedded::EmbeddedBroker;
+pub use transport::KafkaTransport;

@@ -1,0 +1,73 @@
+//! The transport against the embedded broker.
+
+mod common;
+
+use std::{net::Ipv4Addr, time::Instant};
+
+use coffer_ports::{
+    ErrorKind,
+    transport::{Start, Transport},
+};
+use coffer_protocol::topics::PARTITIONER;
+use common::{broker, next_record, record, transport};
+
+#[test]
+fn the_partitioner_is_the_one_of_the_protocol() {
+    // It stands in the producer's configuration; that both mean the same is shown by the port's suite.
+    assert_eq!(PARTITIONER, "murmur2_random");
+}
+
+#[tokio::test]
+async fn a_missing_topic_is_refused_by_both_sides_and_not_created() {
+    let broker = broker(&[("there", 1)]);
+    let transport = transport(broker.bootstrap_servers());
+    let refused = transport.send(record("not-there", Some("a"), "")).await.expect_err("no topic");
+    assert_eq!((refused.kind, &*refused.code), (ErrorKind::Unavailable, "kafka.unknown_topic"), "{refused}");
+    let refused = transport.subscribe(&["not-there".to_owned()], Start::Earliest).await.expect_err("no topic");
+    assert_eq!((refused.kind, &*refused.code), (ErrorKind::NotFound, "kafka.unknown_topic"), "{refused}");
+
+    broker.create_topic("not-there", 1).expect("created");
+    broker.create_topic("not-there", 1).expect("created again");
+    common::send_until_taken(&transport, record("not-there", Some("a"), "")).await;
+}
+
+#[tokio::test]
+async fn the_embedded_broker_listens_on_loopback_only() {
+    let broker = broker(&[]);
+    let (host, port) = broker.bootstrap_servers().rsplit_once(':').expect("host and port");
+    assert_eq!(host, "127.0.0.1");
+    let wanted = format!(":{:04X}", port.parse::<u16>().expect("a port"));
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    let listening: Vec<&str> = tables
+        .iter()
+        .flat_map(|table| table.lines().skip(1))
+        .filter_map(|line| {
+            let mut columns = line.split_whitespace().skip(1);
+            let (local, state) = (columns.next()?, columns.nth(1)?);
+            // 0A: listening.
+            (state == "0A").then_some(local).filter(|local| local.ends_with(&wanted))
+        })
+        .collect();
+    let loopback = format!("{:08X}{wanted}", u32::from(Ipv4Addr::LOCALHOST).swap_bytes());
+    assert_eq!(listening, [loopback.as_str()]);
+}
+
+#[tokio::test]
+async fn latency_is_printed() {
+    const ROUNDS: usize = 200;
+    let broker = broker(&[("ping", 1)]);
+    let transport = transport(broker.bootstrap_servers());
+    let mut deliveries = transport.subscribe(&["ping".to_owned()], Start::Latest).await.expect("subscribed");
+    let (mut acknowledged_us, mut received_us) = (Vec::new(), Vec::new());
+    for number in 0..ROUNDS {
+        let begun = Instant::now();
+        transport.send(record("ping", Some("a"), &number.to_string())).await.expect("sent");
+        acknowledged_us.push(begun.elapsed().as_micros());
+        next_record(&mut deliveries).await;
+        received_us.push(begun.elapsed().as_micros());
+    }
+    for (what, mut samples) in [("acknowledged", acknowledged_us), ("received", received_us)] {
+        samples.sort_unstable();
+        println!("{what}: p50 {} µs, p99 {} µs", samples[ROUNDS / 2], samples[ROUNDS * 99 / 100]);
+    }
+}

@@ -1,0 +1,53 @@
+//! The `Volumes` port: directories. Their size is recorded, not enforced.
+
+use async_trait::async_trait;
+use coffer_ports::{
+    Result,
+    cloud::{Owner, VolumeRequest, Volumes},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::blocking,
+    files::{ensure_directory, read_json, remove_tree, write_json},
+    layout::InstanceId,
+    provider::{LocalProvider, Shared},
+    spec::RECORD_VERSION,
+};
+
+/// `volumes/INSTANCE/volume.json`.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    version: u16,
+    tenant: String,
+    size_gib: u32,
+}
+
+#[async_trait]
+impl Volumes for LocalProvider {
+    async fn ensure_volume(&self, request: &VolumeRequest) -> Result<String> {
+        let (shared, instance) = (self.shared.clone(), InstanceId::parse(&request.owner.instance)?);
+        let record =
+            Record { version: RECORD_VERSION, tenant: request.owner.tenant.clone(), size_gib: request.size_gib };
+        blocking(move || ensure(&shared, instance, &record)).await?;
+        Ok(instance.to_string())
+    }
+
+    async fn delete_volume(&self, owner: &Owner) -> Result<()> {
+        let (shared, instance) = (self.shared.clone(), InstanceId::parse(&owner.instance)?);
+        blocking(move || remove_tree(&shared.layout.volume(instance))).await
+    }
+}
+
+fn ensure(shared: &Shared, instance: InstanceId, record: &Record) -> Result<()> {
+    let user = shared.ensure_user(instance, &record.tenant)?;
+    let layout = &shared.layout;
+    let _change = shared.change();
+    ensure_directory(&layout.volume(instance), shared.passage_mode(), None)?;
+    ensure_directory(&layout.data(instance), 0o700, user)?;
+    let path = layout.volume_record(instance);
+    if read_json::<Record>(&path)?.as_ref() != Some(record) {
+        write_json(&path, record, 0o600)?;
+    }
+    Ok(())
+}
