@@ -144,7 +144,7 @@ impl Executor {
                 Job::Execute(order) => {
                     let verb = order.command.verb();
                     tracing::info!(command_id = order.command_id, verb, "a command begins");
-                    let outcome = self.once(&order).await;
+                    let outcome = self.session.execute(self.once(&order)).await;
                     match &outcome {
                         Ok(()) => tracing::info!(command_id = order.command_id, verb, "a command is done"),
                         Err(failed) => {

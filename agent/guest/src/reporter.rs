@@ -1,6 +1,12 @@
 //! Enrolment and heartbeats: what the agent says without being asked.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use coffer_protocol::{
     VERSION,
@@ -41,6 +47,8 @@ pub struct Session {
     state: watch::Sender<State>,
     /// A heartbeat is due at once.
     due: Notify,
+    /// Beginnings and ends of commands so far: odd while one is being executed.
+    borders: AtomicU64,
 }
 
 impl Session {
@@ -68,6 +76,20 @@ impl Session {
 
     pub fn id(&self) -> Option<String> {
         self.state.borrow().id.clone()
+    }
+
+    /// Runs a command. No inventory is told that was taken meanwhile: after the outcome, half of what the command
+    /// made would look like a loss.
+    pub async fn execute<T>(&self, command: impl Future<Output = T>) -> T {
+        self.borders.fetch_add(1, Ordering::Relaxed);
+        let outcome = command.await;
+        self.borders.fetch_add(1, Ordering::Relaxed);
+        outcome
+    }
+
+    /// The number of borders passed, unless a command is being executed.
+    fn idle_since(&self) -> Option<u64> {
+        Some(self.borders.load(Ordering::Relaxed)).filter(|borders| borders % 2 == 0)
     }
 }
 
@@ -166,12 +188,14 @@ impl Reporter {
         }
     }
 
+    /// The inventory, unless the engine is down or a command is at work; the command's end makes a heartbeat due.
     async fn inventory(&self, engine: EngineState) -> Option<Inventory> {
         if engine != EngineState::Running {
             return None;
         }
+        let idle_since = self.session.idle_since()?;
         match timeout(INVENTORY_TIMEOUT, self.datastore.inventory()).await {
-            Ok(Ok(inventory)) => Some(inventory),
+            Ok(Ok(inventory)) => Some(inventory).filter(|_| self.session.idle_since() == Some(idle_since)),
             Ok(Err(failure)) => {
                 tracing::warn!(code = failure.code, reason = failure.message, "the inventory cannot be taken");
                 None

@@ -1,5 +1,7 @@
 //! Operations: workflows of steps, with retries, and a teardown that takes back what a failed create has made.
 
+use coffer_protocol::report::EngineState;
+
 use super::draft::Draft;
 use crate::{
     command::Envelope,
@@ -46,7 +48,7 @@ pub fn start(draft: &mut Draft, mut operation: Operation) {
 /// Ends what the interrupted operation waits for, or waits for it in its place.
 fn interrupt(draft: &mut Draft, old: &Operation, kind: OperationKind) {
     match &old.waiting {
-        Waiting::Effect { effect } if old.step.is_outside_call() || old.step == Step::Settle => {
+        Waiting::Effect { effect } if old.step.is_outside_call() => {
             // The effect and its timer stay: either ends the step.
             let waiting = Waiting::Effect { effect: effect.clone() };
             draft.push(Event::StepStarted { step: Step::Settle, attempt: 1, waiting });
@@ -70,9 +72,13 @@ fn start_step(draft: &mut Draft, step: Step, attempt: u32) {
     let Some(instance) = draft.state() else { return };
     let Some(command) = instance.operation.as_ref().map(|operation| operation.command) else { return };
     let deadline = policy::of(step).deadline;
-    let Some(action) = action(instance, step, attempt, draft.now()) else {
+    if step == Step::AwaitAgent {
         draft.push(Event::StepStarted { step, attempt, waiting: Waiting::Agent });
         draft.set_timer(TimerId::Agent { command }, deadline, deadline);
+        return;
+    }
+    let Some(action) = action(instance, step, attempt, draft.now()) else {
+        fail_without_order(draft, step);
         return;
     };
     let id = EffectId::new(command, step.as_str(), attempt);
@@ -81,7 +87,19 @@ fn start_step(draft: &mut Draft, step: Step, attempt: u32) {
     draft.dispatch(Effect { id, tenant, instance, deadline, action });
 }
 
-/// What a step does outside; nothing for the one that waits for the agent.
+/// A step before this one has not told what it made: a connector broke its contract.
+fn fail_without_order(draft: &mut Draft, step: Step) {
+    let Some(operation) = draft.state().and_then(|instance| instance.operation.clone()) else { return };
+    let failure = Failure {
+        retryable: false,
+        code: "incomplete".into(),
+        message: format!("an earlier step did not tell what {} needs", step.as_str()),
+        retry_after: None,
+    };
+    fail(draft, &operation, &failure);
+}
+
+/// What a step does outside; nothing where it has nothing to do or lacks what an earlier one should have told.
 fn action(instance: &Instance, step: Step, attempt: u32, now: crate::time::Timestamp) -> Option<Action> {
     let agent = |verb| {
         Action::Agent(Box::new(AgentOrder {
@@ -209,6 +227,14 @@ fn finish(draft: &mut Draft, operation: &Operation) {
         draft.push(Event::Removed);
         return;
     }
+    if matches!(operation.kind, OperationKind::Create | OperationKind::Restart) {
+        // The agent's last word was that the engine is up; its heartbeat may come after.
+        let (contact, engine) = (AgentContact::Heard, EngineState::Running);
+        if draft.state().is_some_and(|instance| (instance.health.contact, instance.health.engine) != (contact, engine))
+        {
+            draft.push(Event::HealthChanged { contact, engine, at });
+        }
+    }
     draft.push(Event::OperationEnded { broken: operation.kind == OperationKind::CleanUp, at });
 }
 
@@ -220,7 +246,14 @@ fn fail(draft: &mut Draft, operation: &Operation, failure: &Failure) {
         OperationKind::Delete => format!("The delete failed and can be asked for again: {}.", failure.message),
         OperationKind::CleanUp => format!("What a failed create left could not be taken away: {}.", failure.message),
     };
-    draft.push(Event::FaultRaised { fault: Fault { message, at, details: describe(operation, failure) } });
+    let mut details = describe(operation, failure);
+    // Why the create failed still matters when its clean-up fails too.
+    if let Some(first) = draft.state().and_then(|instance| instance.fault.as_ref())
+        && operation.kind == OperationKind::CleanUp
+    {
+        details = format!("{details}; before that: {}", first.details);
+    }
+    draft.push(Event::FaultRaised { fault: Fault { message, at, details } });
     match operation.kind {
         OperationKind::Create => {
             let clean_up = Operation {
