@@ -7,7 +7,7 @@ use std::{
 };
 
 use coffer_domain::{
-    ids::InstanceId,
+    ids::{EffectId, InstanceId},
     instance::{
         effect::{Action, Effect, Failure, Outcome, Produced, ServerOrder},
         state::ResourceAddress,
@@ -18,7 +18,10 @@ use coffer_ports::{
     cloud::{Address, Compute, Network, Owner, ServerRequest, VolumeRequest, Volumes},
 };
 use coffer_protocol::boot::{Bootstrap, FirstBoot};
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, oneshot},
+};
 
 use crate::{link::cell_of, metrics::Metrics, vault::Vault};
 
@@ -41,8 +44,8 @@ pub struct Dispatcher {
     vault: Arc<Vault>,
     metrics: Metrics,
     slots: Semaphore,
-    /// One lock per instance with an effect under way: the next one waits, in order.
-    order: Mutex<HashMap<InstanceId, Arc<tokio::sync::Mutex<()>>>>,
+    /// The end of the last effect of each instance that has one under way: the next one waits for it.
+    last: Mutex<HashMap<InstanceId, Last>>,
     handle: Handle,
 }
 
@@ -50,7 +53,7 @@ impl Dispatcher {
     /// Effects are carried out on `handle`, a multi-thread runtime: never on a partition's thread.
     pub fn new(connectors: Connectors, vault: Arc<Vault>, metrics: Metrics, handle: Handle) -> Arc<Self> {
         let slots = Semaphore::new(CONCURRENCY);
-        Arc::new(Self { connectors, vault, metrics, slots, order: Mutex::default(), handle })
+        Arc::new(Self { connectors, vault, metrics, slots, last: Mutex::default(), handle })
     }
 
     /// Carries the effect out in the background and hands its outcome to `done`, exactly once. Effects of one instance
@@ -64,12 +67,16 @@ impl Dispatcher {
         F: Future<Output = ()> + Send,
     {
         let dispatcher = self.clone();
-        let turn = self.turn(effect.instance).lock_owned();
+        let (ended, end) = oneshot::channel::<()>();
+        let (instance, turn, previous) = (effect.instance, effect.id.clone(), self.queue(&effect, end));
         self.handle.spawn(async move {
-            let turn = turn.await;
+            if let Some(previous) = previous {
+                // It ends by dropping its side, whatever came of it.
+                let _ = previous.await;
+            }
             let outcome = dispatcher.run(&effect, owner).await;
-            drop(turn);
-            dispatcher.forget_turn(effect.instance);
+            dispatcher.leave(instance, &turn);
+            drop(ended);
             done(effect, outcome).await;
         });
     }
@@ -149,18 +156,25 @@ impl Dispatcher {
         })
     }
 
-    fn turn(&self, instance: InstanceId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-        order.entry(instance).or_default().clone()
+    /// Takes a place behind the instance's last effect; returns that one's end.
+    fn queue(&self, effect: &Effect, end: oneshot::Receiver<()>) -> Option<oneshot::Receiver<()>> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.insert(effect.instance, Last { effect: effect.id.clone(), end }).map(|previous| previous.end)
     }
 
-    /// Drops the lock of an instance that nobody waits for.
-    fn forget_turn(&self, instance: InstanceId) {
-        let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-        if order.get(&instance).is_some_and(|turn| Arc::strong_count(turn) == 1) {
-            order.remove(&instance);
+    /// Forgets the instance when nobody waits behind this effect.
+    fn leave(&self, instance: InstanceId, effect: &EffectId) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.get(&instance).is_some_and(|waiting| waiting.effect == *effect) {
+            last.remove(&instance);
         }
     }
+}
+
+/// The effect that was asked for last, and its end.
+struct Last {
+    effect: EffectId,
+    end: oneshot::Receiver<()>,
 }
 
 /// In whose name an effect is carried out.

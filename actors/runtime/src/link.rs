@@ -35,7 +35,7 @@ use crate::{
     vault::{Vault, instance_of_key, random, random_nonce},
 };
 use orders::Pending;
-use session::{Challenges, Refusal, Session};
+use session::{Challenges, Refusal, SeenEnrols, Session};
 
 /// The volume's fill is told in steps of this many bytes.
 const GAUGE_STEP_BYTES: u64 = 1 << 20;
@@ -65,6 +65,7 @@ struct Link {
     sequence: u64,
     session: Option<Session>,
     challenges: Challenges,
+    enrols: SeenEnrols,
     /// Later of the agent's last word and the take-over.
     heard_at: Timestamp,
     told: Told,
@@ -106,6 +107,7 @@ impl Links {
             sequence: 0,
             session: None,
             challenges: Challenges::new(now),
+            enrols: SeenEnrols::default(),
             heard_at: now,
             told: Told::default(),
             pending: HashMap::new(),
@@ -215,6 +217,9 @@ impl Links {
         let message: FromAgent = serde_json::from_slice(&plaintext).map_err(|_| Refusal::Malformed)?;
 
         if let Report::Enrol(enrol) = &message.report {
+            if !link.enrols.is_new(header.sequence) {
+                return Err(Refusal::Replayed);
+            }
             tracing::info!(%instance, version = enrol.agent_version, "an agent asks for a session");
             if link.challenges.may_answer_enrol(now) {
                 self.challenge(instance, now);

@@ -80,11 +80,15 @@ pub struct Runner {
 
 /// Why a runner ended before it was told to.
 #[derive(Debug, thiserror::Error)]
-#[error("partition {partition}: {reason}")]
-pub struct RunnerError {
-    pub partition: u32,
-    #[source]
-    pub reason: StepError,
+pub enum RunnerError {
+    #[error("partition {partition}: {reason}")]
+    Step {
+        partition: u32,
+        #[source]
+        reason: StepError,
+    },
+    #[error("partition {partition} has panicked")]
+    Panicked { partition: u32 },
 }
 
 impl Runner {
@@ -283,7 +287,7 @@ impl Runner {
     }
 
     fn error(&self, reason: StepError) -> RunnerError {
-        RunnerError { partition: self.ownership.partition, reason }
+        RunnerError::Step { partition: self.ownership.partition, reason }
     }
 }
 
@@ -340,7 +344,7 @@ fn load(
     now: Timestamp,
 ) -> Result<(Partition, Links, Vec<Effect>), RunnerError> {
     let error =
-        |reason: crate::store::StoreError| RunnerError { partition: ownership.partition, reason: reason.into() };
+        |reason: crate::store::StoreError| RunnerError::Step { partition: ownership.partition, reason: reason.into() };
     let TakenOver { partition, outstanding } =
         Partition::take_over(ownership.partition, parts.partition.clone(), now).map_err(error)?;
     let mut links = Links::new(ownership.partition, ownership.epoch, parts.link.clone());

@@ -106,7 +106,9 @@ impl Runtime {
             clock: config.clock,
         };
 
-        let (failed, failure) = mpsc::channel(1);
+        // Before the partitions challenge their agents: no answer is missed.
+        let telemetry = config.transport.subscribe(&[topics::TELEMETRY.to_owned()], Start::Latest).await?;
+        let (failed, failure) = mpsc::channel(PARTITIONS as usize);
         let mut inboxes = Vec::new();
         let arbiters = start_arbiters();
         for (partition, epoch) in (0..PARTITIONS).zip(epochs) {
@@ -114,19 +116,16 @@ impl Runtime {
             let ownership = Ownership { partition, epoch };
             let (parts, failed, weak) = (parts.clone(), failed.clone(), sender.downgrade());
             arbiters[partition as usize % arbiters.len()].spawn(async move {
-                let ended = match Runner::take_over(ownership, parts, inbox, weak) {
-                    Ok(runner) => runner.run().await,
-                    Err(error) => Err(error),
+                let mut end = End { failed, error: Some(RunnerError::Panicked { partition }) };
+                end.error = match Runner::take_over(ownership, parts, inbox, weak) {
+                    Ok(runner) => runner.run().await.err(),
+                    Err(error) => Some(error),
                 };
-                if let Err(error) = ended {
-                    // Only the first failure is waited for.
-                    let _ = failed.try_send(error);
-                }
             });
             inboxes.push(sender);
         }
         let runtime = Self { store: config.store, inboxes: Arc::new(inboxes) };
-        runtime.read_telemetry(&config.transport).await?;
+        runtime.read_telemetry(telemetry);
         if config.open_intake {
             runtime.read_commands(&config.transport, config.vault, config.metrics).await?;
         }
@@ -197,8 +196,7 @@ impl Runtime {
         &self.inboxes[partition_of(tenant) as usize]
     }
 
-    async fn read_telemetry(&self, transport: &Arc<dyn Transport>) -> Result<(), StartError> {
-        let mut deliveries = transport.subscribe(&[topics::TELEMETRY.to_owned()], Start::Latest).await?;
+    fn read_telemetry(&self, mut deliveries: mpsc::Receiver<Delivery>) {
         let runtime = self.clone();
         tokio::spawn(async move {
             while let Some(delivery) = deliveries.recv().await {
@@ -215,7 +213,6 @@ impl Runtime {
                 }
             }
         });
-        Ok(())
     }
 
     async fn read_commands(
@@ -247,6 +244,21 @@ impl Runtime {
             }
         });
         Ok(())
+    }
+}
+
+/// Tells how a partition ended, also when it panicked.
+struct End {
+    failed: mpsc::Sender<RunnerError>,
+    error: Option<RunnerError>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if let Some(error) = self.error.take() {
+            // There is room for one of each partition.
+            let _ = self.failed.try_send(error);
+        }
     }
 }
 

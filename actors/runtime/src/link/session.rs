@@ -1,5 +1,7 @@
 //! Sessions with an agent: opened by a challenge, closed by the next one.
 
+use std::collections::VecDeque;
+
 use coffer_domain::time::{Millis, SECOND, Timestamp};
 
 /// Between two challenges of an agent that does not answer: the first and the longest wait.
@@ -7,6 +9,8 @@ const FIRST_WAIT: Millis = 2 * SECOND;
 const LONGEST_WAIT: Millis = 30 * SECOND;
 /// An agent that enrols again sooner than this after a challenge is not answered: it repeats itself.
 const ENROL_WAIT: Millis = 300;
+/// Enrolments of one agent that are remembered.
+const ENROLS_REMEMBERED: usize = 64;
 
 /// Why a message of an agent is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +70,25 @@ impl Session {
         }
         self.last_sequence = Some(sequence);
         Ok(!std::mem::replace(&mut self.established, true))
+    }
+}
+
+/// The enrolments seen last: a recorded one must not end the running session. Sequences need not grow here, since a
+/// guest's clock, from which they start, may have been set back.
+#[derive(Debug, Default)]
+pub struct SeenEnrols(VecDeque<u64>);
+
+impl SeenEnrols {
+    /// Whether no enrolment with this sequence was seen; from now on one was.
+    pub fn is_new(&mut self, sequence: u64) -> bool {
+        if self.0.contains(&sequence) {
+            return false;
+        }
+        if self.0.len() == ENROLS_REMEMBERED {
+            self.0.pop_front();
+        }
+        self.0.push_back(sequence);
+        true
     }
 }
 
