@@ -93,7 +93,7 @@ fn run(config: Config, mode: &Mode) -> CommandResult {
         .map_err(|error| format!("rest.listen {}: {error}", config.rest.listen))?;
     let parts = Parts {
         provider: open_provider(&state, config.provider.agent_program.clone())?,
-        identity: Arc::new(StaticIdentity::open(&state.users(), key.token_key)?),
+        identity: open_identity(&state, key.token_key, mode.clock.clone())?,
         store: Arc::new(Store::open(&state.store())?),
         vault: Arc::new(key.vault),
         catalogue,
@@ -128,6 +128,14 @@ fn open_provider(
     agent_program: Option<PathBuf>,
 ) -> Result<LocalProvider, Box<dyn std::error::Error>> {
     Ok(LocalProvider::open(admin::local_config(state, agent_program)?)?)
+}
+
+fn open_identity(
+    state: &StateDir,
+    token_key: [u8; 32],
+    clock: Arc<dyn Clock>,
+) -> coffer_ports::Result<Arc<StaticIdentity>> {
+    Ok(Arc::new(StaticIdentity::open(&state.users(), token_key)?.with_clock(move || clock.now().0)))
 }
 
 async fn work(parts: Parts, mode: &Mode) -> CommandResult {

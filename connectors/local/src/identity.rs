@@ -36,6 +36,8 @@ pub struct StaticIdentity {
     verifier: Verifier,
     sealer: Sealer,
     token_lifetime: Duration,
+    /// Unix time in ms.
+    clock: Box<dyn Fn() -> i64 + Send + Sync>,
 }
 
 impl StaticIdentity {
@@ -45,7 +47,16 @@ impl StaticIdentity {
     pub fn open(path: &Path, token_key: [u8; 32]) -> Result<Self> {
         let users = Mutex::new(Arc::new(Snapshot::read(path)?));
         let (verifier, sealer) = (Verifier::new()?, Sealer::new(token_key));
-        Ok(Self { path: path.to_owned(), users, verifier, sealer, token_lifetime: TOKEN_LIFETIME })
+        let clock = Box::new(host_time_ms);
+        Ok(Self { path: path.to_owned(), users, verifier, sealer, token_lifetime: TOKEN_LIFETIME, clock })
+    }
+
+    /// Reads the time, in ms of Unix time, from `clock` instead of the host: whoever shifts a service's clock shifts the
+    /// age of its tokens too.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
+        self.clock = Box::new(clock);
+        self
     }
 
     /// Lets tokens live for this long.
@@ -76,7 +87,8 @@ impl StaticIdentity {
 
     /// The claims of a token that is valid now, with their user.
     fn open_token(&self, token: &str) -> Result<(Claims, User)> {
-        let claims = self.sealer.open(token).filter(|claims| claims.expires_at_ms > now_ms()).ok_or_else(denied)?;
+        let claims =
+            self.sealer.open(token).filter(|claims| claims.expires_at_ms > (self.clock)()).ok_or_else(denied)?;
         let users = self.users()?;
         let user = users.find(&NameOrId::Id(claims.user_id.clone()));
         let user = user.filter(|user| user.fingerprint() == claims.fingerprint && user.project_id == claims.project_id);
@@ -88,7 +100,7 @@ impl StaticIdentity {
 #[async_trait]
 impl Identity for StaticIdentity {
     async fn authenticate(&self, credentials: &Credentials, project: Option<&NameOrId>) -> Result<IssuedToken> {
-        let issued_at_ms = now_ms();
+        let issued_at_ms = (self.clock)();
         let (user, expires_at_ms) = match credentials {
             Credentials::Password { user, password } => {
                 let lifetime_ms = i64::try_from(self.token_lifetime.as_millis()).unwrap_or(i64::MAX);
@@ -136,7 +148,7 @@ fn denied() -> Error {
     Error::new(ErrorKind::Denied, "local.not_authenticated", "the credentials are wrong, have expired or were revoked")
 }
 
-fn now_ms() -> i64 {
+fn host_time_ms() -> i64 {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
