@@ -32,8 +32,8 @@ need_programs() {
         need_rust
         BIN_DIR=$CARGO_TARGET_DIR/debug
         say "building coffer and coffer-agent into $BIN_DIR (the first time this compiles RocksDB: 10 to 20 minutes)"
-        local build=(cargo build --manifest-path "$REPOSITORY/Cargo.toml" --locked
-            --package coffer-server --package coffer-guest)
+        # The whole workspace, as the tests do: for a part of it cargo picks other features, and compiles RocksDB again.
+        local build=(cargo build --manifest-path "$REPOSITORY/Cargo.toml" --locked --workspace --bins)
         if [ -t 2 ]; then
             "${build[@]}"
         else

@@ -9,7 +9,7 @@
 mod orders;
 mod session;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use coffer_domain::{
     ids::{EffectId, InstanceId, TenantId},
@@ -54,7 +54,8 @@ pub struct Links {
     parts: LinkParts,
     cell: String,
     epoch: u64,
-    links: HashMap<InstanceId, Link>,
+    /// Ordered, so that a simulated run can be repeated.
+    links: BTreeMap<InstanceId, Link>,
 }
 
 /// One agent.
@@ -69,7 +70,7 @@ struct Link {
     /// Later of the agent's last word and the take-over.
     heard_at: Timestamp,
     told: Told,
-    pending: HashMap<EffectId, Pending>,
+    pending: BTreeMap<EffectId, Pending>,
 }
 
 /// What was last passed on, so that only changes are.
@@ -88,7 +89,7 @@ pub fn cell_of(partition: u32) -> String {
 
 impl Links {
     pub fn new(partition: u32, epoch: u64, parts: LinkParts) -> Self {
-        Self { parts, cell: cell_of(partition), epoch, links: HashMap::new() }
+        Self { parts, cell: cell_of(partition), epoch, links: BTreeMap::new() }
     }
 
     /// Knows the instance's agent from now on. Its silence counts from `now`.
@@ -110,7 +111,7 @@ impl Links {
             enrols: SeenEnrols::default(),
             heard_at: now,
             told: Told::default(),
-            pending: HashMap::new(),
+            pending: BTreeMap::new(),
         };
         self.links.insert(instance.id, link);
     }

@@ -167,7 +167,7 @@ impl Partition {
                 if let Some(verdict) = self.known(overlay, envelope, now)? {
                     return Ok(verdict);
                 }
-                Some((envelope.command_id, envelope.command.verb()))
+                Some((envelope.command_id, envelope.command.verb(), envelope.issued_at))
             }
             Input::Timer(id) => {
                 overlay.drop_timer(instance, id);
@@ -191,14 +191,15 @@ impl Partition {
                     self.pass(&[border], Moment::AfterEffect)?;
                 }
                 overlay.take(&tenant, instance, usage, considered);
-                if let Some((id, _)) = command {
-                    overlay.remember(&tenant, id, rows::AcceptedRow { at: now, instance });
+                if let Some((id, _, issued_at)) = command {
+                    // A client's clock may be ahead: the answer is kept for as long as the command counts as young.
+                    overlay.remember(&tenant, id, rows::AcceptedRow { at: now.max(issued_at), instance });
                 }
                 Verdict::Accepted { tenant, instance, repeated: false }
             }
             Err(rejection) => Verdict::Rejected(rejection),
         };
-        if let Some((_, verb)) = command {
+        if let Some((_, verb, _)) = command {
             self.parts.metrics.commands.with_label_values(&[verb, verdict.label()]).inc();
         }
         Ok(verdict)

@@ -125,6 +125,9 @@ impl Runner {
             let mut messages = Vec::new();
             let wait = self.wait(next_tick);
             tokio::select! {
+                // In a fixed order, so that a simulated run can be repeated; what is due by time is looked at below in
+                // any case.
+                biased;
                 received = self.inbox.recv_many(&mut messages, BATCH) => if received == 0 { return Ok(()) },
                 () = tokio::time::sleep(wait) => {}
             }

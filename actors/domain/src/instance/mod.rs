@@ -5,9 +5,9 @@
 //! * [`policy`] – how long a step may take and how often it is tried;
 //! * [`effect`] – what is to be done outside, and the timers that outlive it;
 //! * [`event`] – what has happened;
-//! * [`decide`] – from an input to events, effects and timers;
-//! * [`evolve`] – from an event to the next state;
-//! * [`view`] – what a reader sees.
+//! * [`mod@decide`] – from an input to events, effects and timers;
+//! * [`mod@evolve`] – from an event to the next state;
+//! * [`mod@view`] – what a reader sees.
 //!
 //! Invariants, held by property tests: `evolve` is total; an operation that waits for an effect has exactly this one
 //! outstanding; each outstanding effect has a timer that outlives it; a removed instance answers no input.

@@ -22,6 +22,7 @@ struct Read<'a> {
 /// That a command was accepted: whoever repeats it gets the same answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedRow {
+    /// When it was accepted, or issued if that is later by its client's clock.
     pub at: Timestamp,
     pub instance: InstanceId,
 }
