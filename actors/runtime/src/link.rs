@@ -116,6 +116,15 @@ impl Links {
         self.links.insert(instance.id, link);
     }
 
+    /// Takes over how far the messages to each agent were counted, within one epoch.
+    pub fn go_on_from(&mut self, before: &Links) {
+        for (instance, link) in &mut self.links {
+            if let Some(known) = before.links.get(instance) {
+                link.sequence = known.sequence;
+            }
+        }
+    }
+
     pub fn remove(&mut self, instance: InstanceId) {
         self.links.remove(&instance);
     }

@@ -30,6 +30,8 @@ const BATCH: usize = 256;
 const HOUSEKEEPING: Millis = MINUTE;
 /// Answers that are forgotten at a time.
 const FORGET_AT_ONCE: usize = 1000;
+/// Between a batch that was not committed and the reload.
+const RELOAD_WAIT: Duration = Duration::from_secs(1);
 /// Ended tasks that are remembered for whoever asks late.
 const ENDED_TASKS: usize = 1024;
 
@@ -187,7 +189,7 @@ impl Runner {
                     let message = "The request could not be recorded; look whether it was done before you repeat it.";
                     let _ = answer.send(Err(Rejection::new(RejectionKind::Busy, message)));
                 }
-                self.reload(now)
+                self.reload().await
             }
             Err(reason) => Err(self.error(reason)),
         }
@@ -275,14 +277,18 @@ impl Runner {
         self.house_kept_at = now;
         self.partition.passivate(now);
         match self.partition.forget_old_answers(now, FORGET_AT_ONCE).await {
-            Err(StepError::NotCommitted(_)) => self.reload(now),
+            Err(StepError::NotCommitted(_)) => self.reload().await,
             other => other.map(|_| ()).map_err(|reason| self.error(reason)),
         }
     }
 
-    /// Drops all memory and loads what the log says.
-    fn reload(&mut self, now: Timestamp) -> Result<(), RunnerError> {
-        let (partition, links, outstanding) = load(self.ownership, &self.parts, now)?;
+    /// Drops all memory and loads what the log says, after a breath: what stopped the log may need a moment to pass.
+    async fn reload(&mut self) -> Result<(), RunnerError> {
+        tokio::time::sleep(RELOAD_WAIT).await;
+        let now = self.parts.clock.now();
+        let (partition, mut links, outstanding) = load(self.ownership, &self.parts, now)?;
+        // The epoch is the same: agents refuse a sequence that they have seen.
+        links.go_on_from(&self.links);
         self.partition = partition;
         self.links = links;
         self.dispatch(outstanding, now);
