@@ -18,6 +18,7 @@ ABSENCE_MS = 8 * 24 * 3600 * 1000
 # Long enough for a silence of 30 s to be called, were it called.
 WATCH_S = 40
 BUILD_TIMEOUT_S = 120
+DAY_AND_AN_HOUR_MS = 25 * 3600 * 1000
 
 
 def test_a_long_absence_raises_no_alarm(new_coffer: Callable[[], Coffer]):
@@ -79,3 +80,16 @@ def kill_all_of(coffer: Coffer) -> int:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
     return len(found)
+
+
+def test_a_day_passes_in_the_middle_of_a_create(new_coffer: Callable[[], Coffer]):
+    """The agent's clock too has gone on: the order is older than its journal reaches, and a new attempt is made."""
+    coffer = new_coffer()
+    coffer.start(clock_offset_ms=-DAY_AND_AN_HOUR_MS, crash_at="create/prepare_database/after_commit")
+    with contextlib.suppress(requests.RequestException):
+        coffer.api.order("yesterday")
+    coffer.wait_killed(BUILD_TIMEOUT_S)
+
+    coffer.start()
+    [row] = coffer.api.instances()
+    coffer.api.wait_healthy(row["id"])

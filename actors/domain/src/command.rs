@@ -30,6 +30,7 @@ pub struct Envelope {
     /// Correlation only: `X-Openstack-Request-Id`.
     pub request_id: String,
     pub issued_at: Timestamp,
+    /// For a create from a topic: [`InstanceId::of_outside_create`].
     pub instance: InstanceId,
     pub command: Command,
 }

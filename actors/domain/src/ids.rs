@@ -21,6 +21,17 @@ impl fmt::Display for TenantId {
 #[serde(transparent)]
 pub struct InstanceId(pub Uuid);
 
+/// Namespace of the instance ids that follow from a command.
+const OUTSIDE_CREATES: Uuid = Uuid::from_u128(0x0e5f_3a0a_7f0b_5c0e_9a54_8d0c_0ff3_0001);
+
+impl InstanceId {
+    /// The id of the instance that a program outside creates with this command: UUID version 5 of
+    /// `<tenant>/<command id>` in the namespace `0e5f3a0a-7f0b-5c0e-9a54-8d0c0ff30001`. It cannot be another tenant's.
+    pub fn of_outside_create(tenant: &TenantId, command: CommandId) -> Self {
+        Self(Uuid::new_v5(&OUTSIDE_CREATES, format!("{tenant}/{command}").as_bytes()))
+    }
+}
+
 impl fmt::Display for InstanceId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)

@@ -44,8 +44,8 @@ pub struct Dispatcher {
     vault: Arc<Vault>,
     metrics: Metrics,
     slots: Semaphore,
-    /// The end of the last effect of each instance that has one under way: the next one waits for it.
-    last: Mutex<HashMap<InstanceId, Last>>,
+    /// The effects of each instance that has any under way: the next one waits for the last.
+    queues: Mutex<HashMap<InstanceId, Queue>>,
     handle: Handle,
 }
 
@@ -53,11 +53,12 @@ impl Dispatcher {
     /// Effects are carried out on `handle`, a multi-thread runtime: never on a partition's thread.
     pub fn new(connectors: Connectors, vault: Arc<Vault>, metrics: Metrics, handle: Handle) -> Arc<Self> {
         let slots = Semaphore::new(CONCURRENCY);
-        Arc::new(Self { connectors, vault, metrics, slots, last: Mutex::default(), handle })
+        Arc::new(Self { connectors, vault, metrics, slots, queues: Mutex::default(), handle })
     }
 
     /// Carries the effect out in the background and hands its outcome to `done`, exactly once. Effects of one instance
-    /// are carried out in the order of the calls.
+    /// are carried out in the order of the calls. One that is under way already, since a partition that reloads
+    /// dispatches again what it finds without an outcome, is not carried out beside itself: whoever asked first is told.
     pub fn start<F>(
         self: &Arc<Self>,
         effect: Effect,
@@ -68,14 +69,14 @@ impl Dispatcher {
     {
         let dispatcher = self.clone();
         let (ended, end) = oneshot::channel::<()>();
-        let (instance, turn, previous) = (effect.instance, effect.id.clone(), self.queue(&effect, end));
+        let Some(previous) = self.queue(&effect, end) else { return };
         self.handle.spawn(async move {
             if let Some(previous) = previous {
                 // It ends by dropping its side, whatever came of it.
                 let _ = previous.await;
             }
             let outcome = dispatcher.run(&effect, owner).await;
-            dispatcher.leave(instance, &turn);
+            dispatcher.leave(&effect);
             drop(ended);
             done(effect, outcome).await;
         });
@@ -156,25 +157,36 @@ impl Dispatcher {
         })
     }
 
-    /// Takes a place behind the instance's last effect; returns that one's end.
-    fn queue(&self, effect: &Effect, end: oneshot::Receiver<()>) -> Option<oneshot::Receiver<()>> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.insert(effect.instance, Last { effect: effect.id.clone(), end }).map(|previous| previous.end)
+    /// Takes a place behind the instance's last effect and returns that one's end, if there is one; `None` when the
+    /// effect has a place already.
+    fn queue(&self, effect: &Effect, end: oneshot::Receiver<()>) -> Option<Option<oneshot::Receiver<()>>> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = queues.entry(effect.instance).or_default();
+        if queue.under_way.contains(&effect.id) {
+            return None;
+        }
+        queue.under_way.push(effect.id.clone());
+        Some(queue.last_end.replace(end))
     }
 
-    /// Forgets the instance when nobody waits behind this effect.
-    fn leave(&self, instance: InstanceId, effect: &EffectId) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.get(&instance).is_some_and(|waiting| waiting.effect == *effect) {
-            last.remove(&instance);
+    /// Gives the effect's place up.
+    fn leave(&self, effect: &Effect) {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queues.get_mut(&effect.instance) {
+            queue.under_way.retain(|id| *id != effect.id);
+            if queue.under_way.is_empty() {
+                queues.remove(&effect.instance);
+            }
         }
     }
 }
 
-/// The effect that was asked for last, and its end.
-struct Last {
-    effect: EffectId,
-    end: oneshot::Receiver<()>,
+/// The effects of one instance that wait or are being carried out.
+#[derive(Default)]
+struct Queue {
+    under_way: Vec<EffectId>,
+    /// The end of the one that was asked for last.
+    last_end: Option<oneshot::Receiver<()>>,
 }
 
 /// In whose name an effect is carried out.

@@ -103,8 +103,12 @@ impl Handler<Commit> for InstanceActor {
 pub struct Instances {
     partition: u32,
     store: Arc<Store>,
-    actors: HashMap<InstanceId, Resident>,
+    /// By tenant too: another tenant's command that names an instance must not find its actor, nor leave one in its place.
+    actors: HashMap<Key, Resident>,
 }
+
+/// An instance as a command names it.
+type Key = (TenantId, InstanceId);
 
 struct Resident {
     actor: Addr<InstanceActor>,
@@ -123,12 +127,13 @@ impl Instances {
         id: InstanceId,
         message: Consider,
     ) -> Result<Result<Considered, Rejection>, StoreError> {
-        let actor = self.actor(tenant, id, message.now)?;
+        let key = (tenant.clone(), id);
+        let actor = self.actor(&key, message.now)?;
         match actor.send(message).await {
             Ok(considered) => Ok(considered),
             // Only this partition ends the actor or writes to it: its handler has panicked.
             Err(error) => {
-                self.actors.remove(&id);
+                self.actors.remove(&key);
                 let message = format!("Instance {id} could not be asked: {error}.");
                 Ok(Err(Rejection::new(RejectionKind::Busy, message)))
             }
@@ -136,19 +141,19 @@ impl Instances {
     }
 
     /// Makes what these actors hold true. A removed instance's actor is let go.
-    pub async fn commit(&mut self, touched: impl IntoIterator<Item = (InstanceId, bool)>) {
-        for (id, removed) in touched {
-            let Some(resident) = self.actors.get(&id) else { continue };
+    pub async fn commit(&mut self, touched: impl IntoIterator<Item = (Key, bool)>) {
+        for (key, removed) in touched {
+            let Some(resident) = self.actors.get(&key) else { continue };
             if resident.actor.send(Commit).await.is_err() || removed {
-                self.actors.remove(&id);
+                self.actors.remove(&key);
             }
         }
     }
 
     /// Forgets these actors with all that they hold.
-    pub fn abort(&mut self, touched: impl IntoIterator<Item = InstanceId>) {
-        for id in touched {
-            self.actors.remove(&id);
+    pub fn abort(&mut self, touched: impl IntoIterator<Item = Key>) {
+        for key in touched {
+            self.actors.remove(&key);
         }
     }
 
@@ -157,19 +162,14 @@ impl Instances {
         self.actors.retain(|_, resident| now - resident.asked_at < PASSIVATE_AFTER);
     }
 
-    /// Actors in memory.
-    pub fn resident(&self) -> usize {
-        self.actors.len()
-    }
-
-    fn actor(&mut self, tenant: &TenantId, id: InstanceId, now: Timestamp) -> Result<Addr<InstanceActor>, StoreError> {
-        if let Some(resident) = self.actors.get_mut(&id).filter(|resident| resident.actor.connected()) {
+    fn actor(&mut self, key: &Key, now: Timestamp) -> Result<Addr<InstanceActor>, StoreError> {
+        if let Some(resident) = self.actors.get_mut(key).filter(|resident| resident.actor.connected()) {
             resident.asked_at = now;
             return Ok(resident.actor.clone());
         }
-        let committed = self.store.instance(self.partition, tenant, id)?.map(Arc::new);
+        let committed = self.store.instance(self.partition, &key.0, key.1)?.map(Arc::new);
         let actor = InstanceActor { committed, tentative: None }.start();
-        self.actors.insert(id, Resident { actor: actor.clone(), asked_at: now });
+        self.actors.insert(key.clone(), Resident { actor: actor.clone(), asked_at: now });
         Ok(actor)
     }
 }

@@ -116,6 +116,11 @@ impl Links {
         self.links.insert(instance.id, link);
     }
 
+    /// Nothing was taken in for a while up to `now`: silence counts from here.
+    pub fn was_away(&mut self, now: Timestamp) {
+        self.links.values_mut().for_each(|link| link.heard_at = now);
+    }
+
     /// Takes over how far the messages to each agent were counted, within one epoch.
     pub fn go_on_from(&mut self, before: &Links) {
         for (instance, link) in &mut self.links {

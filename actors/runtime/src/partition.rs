@@ -131,6 +131,11 @@ impl Partition {
         due.map(|(tenant, instance, id)| Item { tenant, instance, input: Input::Timer(id) }).collect()
     }
 
+    /// Nothing was taken in for a while up to `now`: timers get their grace, as after a take-over.
+    pub fn was_away(&mut self, now: Timestamp) {
+        self.timers.was_away(now);
+    }
+
     pub fn passivate(&mut self, now: Timestamp) {
         self.instances.passivate(now);
     }

@@ -10,7 +10,7 @@ use coffer_domain::{
         effect::{Action, Effect},
     },
     rejection::{Rejection, RejectionKind},
-    time::{MINUTE, Millis, Timestamp},
+    time::{MINUTE, Millis, SECOND, Timestamp},
 };
 use coffer_ports::transport::Incoming;
 use tokio::sync::{mpsc, oneshot};
@@ -29,7 +29,10 @@ const BATCH: usize = 256;
 /// Old answers are forgotten and idle actors passivated this often.
 const HOUSEKEEPING: Millis = MINUTE;
 /// Answers that are forgotten at a time.
-const FORGET_AT_ONCE: usize = 1000;
+const FORGET_AT_ONCE: usize = 10_000;
+/// A loop that comes back this much later than planned was stopped (a suspended host, SIGSTOP): time that passed meanwhile
+/// says nothing about agents and effects.
+const PAUSE: Millis = 5 * SECOND;
 /// Between a batch that was not committed and the reload.
 const RELOAD_WAIT: Duration = Duration::from_secs(1);
 /// Ended tasks that are remembered for whoever asks late.
@@ -135,6 +138,11 @@ impl Runner {
             }
             inbox_gauge.set(i64::try_from(self.inbox.len()).unwrap_or(i64::MAX));
             let now = self.parts.clock.now();
+            if now - next_tick > PAUSE {
+                tracing::warn!(partition = self.ownership.partition, "the control plane was stopped for a while");
+                self.links.was_away(now);
+                self.partition.was_away(now);
+            }
             let mut work = Work::default();
             for message in messages {
                 self.sort(message, &mut work, now);

@@ -35,6 +35,11 @@ use crate::{
 pub const PARTITIONS: u32 = 16;
 /// Records for agents that wait for the broker at most.
 const OUTGOING: usize = 4096;
+/// Bytes of a tenant's id, and of a producer's other words, at most.
+const MAX_TENANT: usize = 64;
+const MAX_WORDS: usize = 255;
+/// How long the intake waits before it offers a command again that could not be taken.
+const INTAKE_RETRY: Duration = Duration::from_secs(1);
 /// How long a client waits for a place in a partition's inbox and for the commit.
 const SUBMIT_LIMIT: Duration = Duration::from_secs(10);
 
@@ -79,7 +84,7 @@ pub struct Runtime {
 pub type Failure = mpsc::Receiver<RunnerError>;
 
 impl Runtime {
-    /// Takes all partitions over. Must be called within an actix system on a multi-thread-capable host.
+    /// Takes all partitions over and returns when they work. Must be called within an actix system on a multi-thread-capable host.
     pub async fn start(config: Config) -> Result<(Self, Failure), StartError> {
         let log: Arc<dyn Log> = Arc::new(LocalLog::start(config.store.clone())?);
         let epochs = next_epochs(&config.store, &log).await?;
@@ -110,19 +115,30 @@ impl Runtime {
         let telemetry = config.transport.subscribe(&[topics::TELEMETRY.to_owned()], Start::Latest).await?;
         let (failed, failure) = mpsc::channel(PARTITIONS as usize);
         let mut inboxes = Vec::new();
+        let mut take_overs = Vec::new();
         let arbiters = start_arbiters();
         for (partition, epoch) in (0..PARTITIONS).zip(epochs) {
             let (sender, inbox) = mpsc::channel(INBOX);
             let ownership = Ownership { partition, epoch };
             let (parts, failed, weak) = (parts.clone(), failed.clone(), sender.downgrade());
+            let (taken_over, is_taken_over) = oneshot::channel::<()>();
             arbiters[partition as usize % arbiters.len()].spawn(async move {
                 let mut end = End { failed, error: Some(RunnerError::Panicked { partition }) };
                 end.error = match Runner::take_over(ownership, parts, inbox, weak) {
-                    Ok(runner) => runner.run().await.err(),
+                    Ok(runner) => {
+                        // Nobody waits once another partition has failed.
+                        let _ = taken_over.send(());
+                        runner.run().await.err()
+                    }
                     Err(error) => Some(error),
                 };
             });
             inboxes.push(sender);
+            take_overs.push(is_taken_over);
+        }
+        for is_taken_over in take_overs {
+            // One that failed says why through `failure`.
+            let _ = is_taken_over.await;
         }
         let runtime = Self { store: config.store, inboxes: Arc::new(inboxes) };
         runtime.read_telemetry(telemetry);
@@ -145,6 +161,20 @@ impl Runtime {
         tokio::time::timeout(SUBMIT_LIMIT, submitted)
             .await
             .unwrap_or_else(|_| Err(busy("The request was not recorded in time; look whether it was done.")))
+    }
+
+    /// Submits until there is an answer that repeating would not change. Ends with `Busy` when the partitions do.
+    async fn submit_until_decided(&self, envelope: Envelope) -> Result<Accepted, Rejection> {
+        loop {
+            match self.submit(envelope.clone()).await {
+                Err(rejection)
+                    if rejection.kind == RejectionKind::Busy && !self.inbox(&envelope.tenant).is_closed() =>
+                {
+                    tokio::time::sleep(INTAKE_RETRY).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// Waits until the task of an accepted command has ended; `None` when it has not within `limit`.
@@ -187,8 +217,20 @@ impl Runtime {
         for inbox in self.inboxes.iter() {
             let _ = inbox.send(Message::Stop).await;
         }
+        self.ended().await;
+    }
+
+    async fn ended(&self) {
         for inbox in self.inboxes.iter() {
             inbox.closed().await;
+        }
+    }
+
+    /// The next delivery; none any more when the partitions have ended, so that the store is let go of.
+    async fn next(&self, deliveries: &mut mpsc::Receiver<Delivery>) -> Option<Delivery> {
+        tokio::select! {
+            delivery = deliveries.recv() => delivery,
+            () = self.ended() => None,
         }
     }
 
@@ -199,7 +241,7 @@ impl Runtime {
     fn read_telemetry(&self, mut deliveries: mpsc::Receiver<Delivery>) {
         let runtime = self.clone();
         tokio::spawn(async move {
-            while let Some(delivery) = deliveries.recv().await {
+            while let Some(delivery) = runtime.next(&mut deliveries).await {
                 match delivery {
                     Delivery::Record(record) => {
                         let Some(tenant) = record.key.clone().map(TenantId) else { continue };
@@ -224,12 +266,14 @@ impl Runtime {
         let mut deliveries = transport.subscribe(&[topics::COMMANDS.to_owned()], Start::Earliest).await?;
         let runtime = self.clone();
         tokio::spawn(async move {
-            while let Some(delivery) = deliveries.recv().await {
+            while let Some(delivery) = runtime.next(&mut deliveries).await {
                 let Delivery::Record(record) = delivery else { continue };
                 let refused = match read_command(&record, &vault) {
-                    Ok(envelope) => {
-                        runtime.submit(envelope).await.err().map(|rejection| ("rejected", rejection.message))
-                    }
+                    Ok(envelope) => runtime
+                        .submit_until_decided(envelope)
+                        .await
+                        .err()
+                        .map(|rejection| ("rejected", rejection.message)),
                     Err(error) => Some(("malformed", error)),
                 };
                 if let Some((reason, message)) = refused {
@@ -284,10 +328,29 @@ fn read_command(record: &Incoming, vault: &Vault) -> Result<Envelope, String> {
     if record.key.as_deref() != Some(envelope.tenant.0.as_str()) {
         return Err("key: the record's key must be the tenant".into());
     }
+    check_origin(&envelope)?;
     if let Command::Create(order) = &mut envelope.command {
+        if envelope.instance != InstanceId::of_outside_create(&envelope.tenant, envelope.command_id) {
+            return Err("instance: for a create it must be the UUID version 5 of <tenant>/<command_id>".into());
+        }
         order.server_key = Some(vault.new_server_key(envelope.instance, 1));
     }
     Ok(envelope)
+}
+
+/// A producer's words end up in keys, rows and logs.
+fn check_origin(envelope: &Envelope) -> Result<(), String> {
+    let tenant = &envelope.tenant.0;
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    if tenant.is_empty() || tenant.len() > MAX_TENANT || !tenant.chars().all(is_plain) {
+        return Err(format!("tenant: 1 to {MAX_TENANT} ASCII letters, digits, '-', '_' and '.'"));
+    }
+    for (field, text) in [("principal", &envelope.principal), ("request_id", &envelope.request_id)] {
+        if text.len() > MAX_WORDS || text.chars().any(char::is_control) {
+            return Err(format!("{field}: at most {MAX_WORDS} bytes, none of them a control character"));
+        }
+    }
+    Ok(())
 }
 
 /// Each start owns its partitions under a new epoch, written before anything is done in its name.

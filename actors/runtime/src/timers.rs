@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use coffer_domain::{
     ids::{InstanceId, TenantId},
     instance::effect::{Timer, TimerId},
-    time::Timestamp,
+    time::{Millis, Timestamp},
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,10 +19,17 @@ pub struct OwnedTimer {
 
 type Key = (InstanceId, TimerId);
 
+#[derive(Debug)]
+struct Set {
+    due: Timestamp,
+    grace: Millis,
+    tenant: TenantId,
+}
+
 /// The timers of one partition.
 #[derive(Debug, Default)]
 pub struct Timers {
-    by_key: HashMap<Key, (Timestamp, TenantId)>,
+    by_key: HashMap<Key, Set>,
     by_due: BTreeSet<(Timestamp, InstanceId, TimerId)>,
 }
 
@@ -30,17 +37,32 @@ impl Timers {
     /// Takes over a stored timer: it fires no sooner than its grace after `taken_over_at`.
     pub fn take_over(&mut self, stored: OwnedTimer, taken_over_at: Timestamp) {
         let due = stored.timer.due.max(taken_over_at + stored.timer.grace);
-        self.insert(stored.tenant, stored.instance, stored.timer.id, due);
+        self.set(OwnedTimer { timer: Timer { due, ..stored.timer }, ..stored });
     }
 
     pub fn set(&mut self, owned: OwnedTimer) {
-        self.insert(owned.tenant, owned.instance, owned.timer.id, owned.timer.due);
+        let OwnedTimer { tenant, instance, timer: Timer { id, due, grace } } = owned;
+        self.cancel(instance, &id);
+        self.by_due.insert((due, instance, id.clone()));
+        self.by_key.insert((instance, id), Set { due, grace, tenant });
+    }
+
+    /// Nothing was taken in for a while up to `now`: no timer fires sooner than its grace after that.
+    pub fn was_away(&mut self, now: Timestamp) {
+        for ((instance, id), set) in &mut self.by_key {
+            let due = set.due.max(now + set.grace);
+            if due != set.due {
+                self.by_due.remove(&(set.due, *instance, id.clone()));
+                self.by_due.insert((due, *instance, id.clone()));
+                set.due = due;
+            }
+        }
     }
 
     pub fn cancel(&mut self, instance: InstanceId, id: &TimerId) {
         let key = (instance, id.clone());
-        if let Some((due, _)) = self.by_key.remove(&key) {
-            self.by_due.remove(&(due, key.0, key.1));
+        if let Some(set) = self.by_key.remove(&key) {
+            self.by_due.remove(&(set.due, key.0, key.1));
         }
     }
 
@@ -57,8 +79,8 @@ impl Timers {
             .take_while(|(due, _, _)| *due <= now)
             .take(limit)
             .filter_map(|(_, instance, id)| {
-                let (_, tenant) = self.by_key.get(&(*instance, id.clone()))?;
-                Some((tenant.clone(), *instance, id.clone()))
+                let set = self.by_key.get(&(*instance, id.clone()))?;
+                Some((set.tenant.clone(), *instance, id.clone()))
             })
             .collect()
     }
@@ -69,12 +91,6 @@ impl Timers {
 
     pub fn is_empty(&self) -> bool {
         self.by_due.is_empty()
-    }
-
-    fn insert(&mut self, tenant: TenantId, instance: InstanceId, id: TimerId, due: Timestamp) {
-        self.cancel(instance, &id);
-        self.by_due.insert((due, instance, id.clone()));
-        self.by_key.insert((instance, id), (due, tenant));
     }
 }
 
@@ -123,5 +139,15 @@ mod tests {
         timers.take_over(timer("retry", 10, 0), Timestamp(1_000_000));
         assert_eq!(timers.due(Timestamp(1_000_000), 10).len(), 1);
         assert_eq!(timers.due(Timestamp(1_000_300), 10).len(), 2);
+    }
+
+    #[test]
+    fn a_pause_leaves_them_their_grace_too() {
+        let mut timers = Timers::default();
+        timers.set(timer("deadline", 10, 300));
+        timers.set(timer("retry", 10, 0));
+        timers.was_away(Timestamp(1_000));
+        assert_eq!(timers.due(Timestamp(1_000), 10).len(), 1);
+        assert_eq!(timers.due(Timestamp(1_300), 10).len(), 2);
     }
 }

@@ -19,6 +19,7 @@ pub fn user(options: &UserOptions) -> CommandResult {
     let password = match &options.command {
         UserCommand::Add { name, project, roles, state } => {
             let state = StateDir::dev(state.state_dir.as_deref())?;
+            state.prepare()?;
             let default = [DEFAULT_ROLE.to_owned()];
             let roles = if roles.is_empty() { &default[..] } else { roles };
             identity::add_user(&state.users(), name, project, roles)?
@@ -38,7 +39,7 @@ pub fn clean(options: &StateOptions) -> CommandResult {
     if !state.path().exists() {
         return Ok(());
     }
-    if !state.users().exists() && !state.store().exists() {
+    if !state.is_ours() {
         return Err(format!("{} holds no state of Coffer: it is left alone", state.path().display()).into());
     }
     let _lock = state.open()?;

@@ -36,7 +36,10 @@ fn main() -> ExitCode {
         cli::Command::DevClean(options) => admin::clean(&options),
         cli::Command::User(options) => admin::user(&options),
         cli::Command::Borders { operation } => admin::borders(operation),
-        cli::Command::LocalSupervisor { root } => coffer_local::supervisor::run(&root).map_err(Into::into),
+        cli::Command::LocalSupervisor { root } => {
+            logging::start(cli::LogFormat::Text);
+            coffer_local::supervisor::run(&root).map_err(Into::into)
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

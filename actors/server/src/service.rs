@@ -26,6 +26,7 @@ use coffer_runtime::{
     store::Store,
 };
 use prometheus::Registry;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -75,12 +76,15 @@ pub fn dev(options: &DevOptions) -> CommandResult {
 /// `coffer serve`.
 pub fn serve(options: &ServeOptions) -> CommandResult {
     logging::start(options.log_format);
-    let config = config::read(&options.config)?;
+    let mut config = config::read(&options.config)?;
+    // The static identity is the only one so far: clients get their tokens here or nowhere.
+    config.rest.serve_identity = true;
     let mode = Mode { borders: Arc::new(NoRehearsal), clock: Arc::new(SystemClock::default()), dev: false };
     run(config, &mode)
 }
 
-fn run(config: Config, mode: &Mode) -> CommandResult {
+fn run(mut config: Config, mode: &Mode) -> CommandResult {
+    config.rest.max_connections = config.rest.max_connections.min(raise_file_limit() / 2);
     let state = StateDir::at(config.state_dir.clone());
     let _lock = state.open()?;
     let catalogue = Arc::new(catalogue::load(config.catalogue.file.as_deref())?);
@@ -88,6 +92,10 @@ fn run(config: Config, mode: &Mode) -> CommandResult {
     if mode.dev && !state.users().exists() {
         let password = identity::add_user(&state.users(), DEV_USER, DEV_USER, &["member".into()])?;
         println!("password for user {DEV_USER} (project {DEV_USER}): {}", password.expose());
+    }
+    if !state.users().exists() {
+        let directory = state.path().display();
+        return Err(format!("no users yet: coffer user add NAME --project PROJECT --state-dir {directory}").into());
     }
     let listener = TcpListener::bind(config.rest.listen)
         .map_err(|error| format!("rest.listen {}: {error}", config.rest.listen))?;
@@ -109,6 +117,15 @@ fn run(config: Config, mode: &Mode) -> CommandResult {
             .expect("threads and timers are available when the process starts")
     });
     system.block_on(work(parts, mode))
+}
+
+/// Raises the limit of open files to what the host allows; returns it. Connections may use half of it: the store, the
+/// broker and the guests need the rest.
+fn raise_file_limit() -> usize {
+    let limits = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: limits.maximum, maximum: limits.maximum };
+    let reached = if setrlimit(Resource::Nofile, wanted).is_ok() { limits.maximum } else { limits.current };
+    reached.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX))
 }
 
 /// What is opened before anything runs.

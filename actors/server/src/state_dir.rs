@@ -7,10 +7,13 @@ use std::{
 };
 
 use rustix::{
-    fs::{FlockOperation, flock},
-    process::geteuid,
+    fs::{FlockOperation, Mode, flock},
+    process::{geteuid, umask},
 };
 use serde::Serialize;
+
+/// What the marker file says to whoever finds it.
+const MARKER_TEXT: &str = "This directory belongs to Coffer; `coffer dev-clean` removes it with all that is in it.\n";
 
 /// A state directory and where things are in it.
 #[derive(Debug, Clone)]
@@ -24,6 +27,8 @@ pub enum StateDirError {
     Locked(PathBuf),
     #[error("{0} belongs to user {1}, not to this one ({2}); name another --state-dir")]
     Foreign(PathBuf, u32, u32),
+    #[error("{0} holds other things than Coffer's state: name an empty directory, or one that does not exist")]
+    NotOurs(PathBuf),
     #[error("name a --state-dir: neither XDG_STATE_HOME nor HOME is set")]
     NoHome,
 }
@@ -64,13 +69,43 @@ impl StateDir {
 
     /// Makes the directory and takes its lock. Guests of root run as users of their own and pass through it.
     pub fn open(&self) -> Result<Lock, StateDirError> {
-        let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
-        fs::DirBuilder::new().recursive(true).mode(mode).create(&self.0).map_err(|error| self.io(error))?;
-        self.check_owner()?;
-        fs::set_permissions(&self.0, fs::Permissions::from_mode(mode)).map_err(|error| self.io(error))?;
+        self.prepare()?;
         let file = fs::File::create(self.0.join("lock")).map_err(|error| self.io(error))?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| StateDirError::Locked(self.0.clone()))?;
         Ok(Lock { _file: file })
+    }
+
+    /// Makes the directory, or takes one that is ours already or empty. Guests of root pass through it.
+    pub fn prepare(&self) -> Result<(), StateDirError> {
+        let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
+        if let Some(parent) = self.0.parent() {
+            // The way there is open to the guests, what is in it is not.
+            fs::DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(|error| self.io(error))?;
+        }
+        // From here on, whatever is made is nobody else's to read unless it is said so where it is made.
+        umask(Mode::RWXG | Mode::RWXO);
+        match fs::DirBuilder::new().create(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.check_ours()?,
+            created => created.map_err(|error| self.io(error))?,
+        }
+        fs::set_permissions(&self.0, fs::Permissions::from_mode(mode)).map_err(|error| self.io(error))?;
+        fs::write(self.marker(), MARKER_TEXT).map_err(|error| self.io(error))
+    }
+
+    fn marker(&self) -> PathBuf {
+        self.0.join("coffer-state")
+    }
+
+    /// Whether this directory was made, or taken, by Coffer.
+    pub fn is_ours(&self) -> bool {
+        self.marker().exists()
+    }
+
+    /// A directory that somebody else uses is neither opened to guests nor ever removed.
+    fn check_ours(&self) -> Result<(), StateDirError> {
+        self.check_owner()?;
+        let is_empty = fs::read_dir(&self.0).map_err(|error| self.io(error))?.next().is_none();
+        if is_empty || self.is_ours() { Ok(()) } else { Err(StateDirError::NotOurs(self.0.clone())) }
     }
 
     pub fn path(&self) -> &Path {
@@ -132,6 +167,17 @@ impl StateDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_with_other_things_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("precious"), "").unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let state = StateDir::at(directory.path().to_owned());
+        assert!(matches!(state.open(), Err(StateDirError::NotOurs(_))));
+        assert!(!state.is_ours());
+        assert_eq!(fs::metadata(directory.path()).unwrap().permissions().mode() & 0o7777, 0o755);
+    }
 
     #[test]
     fn a_second_process_is_kept_out_until_the_first_is_gone() {

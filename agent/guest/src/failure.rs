@@ -7,9 +7,10 @@ pub fn unsupported(message: impl Into<String>) -> Failure {
     fatal("unsupported", message)
 }
 
-/// The command is older than the journal reaches back: it may have been done already.
+/// The command is older than the journal reaches back: it may have been done already. A new attempt, which converges,
+/// may be made.
 pub fn expired(message: impl Into<String>) -> Failure {
-    fatal("expired", message)
+    Failure { retryable: true, code: "expired".into(), message: message.into() }
 }
 
 /// The command is wrong in itself (a name, a character set) and stays wrong.

@@ -97,9 +97,10 @@ fn read_boot(path: &Path) -> io::Result<FirstBoot> {
     })
 }
 
+/// A log that cannot be written (a full disk) is no reason to stop: by default the subscriber would say so, and panic.
 fn start_log(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
     match format {
         LogFormat::Text => builder.with_ansi(false).init(),
         LogFormat::Json => builder.json().init(),

@@ -37,7 +37,9 @@ impl Compute for LocalProvider {
     async fn delete_server(&self, owner: &Owner) -> Result<()> {
         let instance = InstanceId::parse(&owner.instance)?;
         let (shared, tenant) = (self.shared.clone(), owner.tenant.clone());
-        blocking(move || order_removal(&shared, instance, &tenant)).await?;
+        if !blocking(move || order_removal(&shared, instance, &tenant)).await? {
+            return Ok(());
+        }
         let directory = self.shared.layout.server(instance);
         let deadline = Instant::now() + DELETE_TIMEOUT;
         let mut next_poke = Instant::now();
@@ -60,6 +62,7 @@ impl Compute for LocalProvider {
 /// that it was made with.
 fn order(shared: &Shared, instance: InstanceId, request: &ServerRequest) -> Result<()> {
     let layout = &shared.layout;
+    shared.check_owner(instance, &request.owner.tenant)?;
     let user = shared.ensure_user(instance, &request.owner.tenant)?;
     let spec = ServerSpec {
         version: RECORD_VERSION,
@@ -94,12 +97,12 @@ fn order(shared: &Shared, instance: InstanceId, request: &ServerRequest) -> Resu
     spec.write(layout, instance)
 }
 
-/// Writes down that a server is to go, if there is anything of one.
-fn order_removal(shared: &Shared, instance: InstanceId, tenant: &str) -> Result<()> {
+/// Writes down that a server is to go; false when this tenant has none.
+fn order_removal(shared: &Shared, instance: InstanceId, tenant: &str) -> Result<bool> {
     let layout = &shared.layout;
     let _change = shared.change();
-    if !layout.server(instance).exists() {
-        return Ok(());
+    if !layout.server(instance).exists() || shared.is_foreign(instance, tenant)? {
+        return Ok(false);
     }
     let mut spec = ServerSpec::read(layout, instance)?.unwrap_or_else(|| ServerSpec {
         version: RECORD_VERSION,
@@ -113,12 +116,12 @@ fn order_removal(shared: &Shared, instance: InstanceId, tenant: &str) -> Result<
         uid: shared.user(instance),
     });
     if spec.desired == Desired::Absent {
-        return Ok(());
+        return Ok(true);
     }
     spec.desired = Desired::Absent;
     match spec.write(layout, instance) {
         // The supervisor was faster.
-        Err(_) if !layout.server(instance).exists() => Ok(()),
-        written => written,
+        Err(_) if !layout.server(instance).exists() => Ok(true),
+        written => written.map(|()| true),
     }
 }

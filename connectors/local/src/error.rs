@@ -3,6 +3,7 @@
 use std::{io, path::Path};
 
 use coffer_ports::{Error, ErrorKind, Result};
+use rustix::io::Errno;
 
 /// Names what was done, and to which file.
 pub(crate) trait OrFail<T> {
@@ -16,11 +17,19 @@ impl<T> OrFail<T> for io::Result<T> {
             let (kind, code) = match error.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (ErrorKind::Exhausted, "local.disk_full"),
                 io::ErrorKind::PermissionDenied => (ErrorKind::Denied, "local.permission_denied"),
+                io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => (ErrorKind::Unavailable, "local.io"),
+                _ if out_of_files(&error) => (ErrorKind::Unavailable, "local.too_many_files"),
                 _ => (ErrorKind::Internal, "local.io"),
             };
             Error::new(kind, code, format!("cannot {what} {}: {error}", path.display()))
         })
     }
+}
+
+/// The process or the host has no file descriptor left, which passes.
+fn out_of_files(error: &io::Error) -> bool {
+    let known = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|number| known.contains(&number))
 }
 
 impl<T> OrFail<T> for rustix::io::Result<T> {

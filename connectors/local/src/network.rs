@@ -13,12 +13,20 @@ impl Network for LocalProvider {
     async fn ensure_address(&self, owner: &Owner) -> Result<Address> {
         let (shared, instance) = (self.shared.clone(), InstanceId::parse(&owner.instance)?);
         let tenant = owner.tenant.clone();
-        let ip = blocking(move || shared.addresses.ensure(instance, &tenant)).await?;
+        let ip = blocking(move || {
+            shared.check_owner(instance, &tenant)?;
+            shared.addresses.ensure(instance, &tenant)
+        })
+        .await?;
         Ok(Address { ip: ip.to_string(), network_id: None })
     }
 
     async fn release_address(&self, owner: &Owner) -> Result<()> {
         let (shared, instance) = (self.shared.clone(), InstanceId::parse(&owner.instance)?);
-        blocking(move || shared.addresses.release(instance)).await
+        let tenant = owner.tenant.clone();
+        blocking(
+            move || if shared.is_foreign(instance, &tenant)? { Ok(()) } else { shared.addresses.release(instance) },
+        )
+        .await
     }
 }

@@ -10,11 +10,12 @@ use std::{
 
 use coffer_ports::{Error, ErrorKind, Result};
 use rustix::process::geteuid;
+use serde::Deserialize;
 
 use crate::{
     address::{Allocator, guest_uid},
     error::OrFail,
-    files::{OwnerId, ensure_directory, install_program},
+    files::{OwnerId, ensure_directory, install_program, read_json},
     layout::{InstanceId, Layout},
     supervisor::handle::SupervisorHandle,
 };
@@ -95,11 +96,38 @@ impl Shared {
         Ok(self.separate_users.then(|| guest_uid(ip)))
     }
 
+    /// Whether anything under the instance's name was made for another tenant. Such a thing is neither shared nor taken
+    /// away, whoever asks.
+    pub(crate) fn is_foreign(&self, instance: InstanceId, tenant: &str) -> Result<bool> {
+        let layout = &self.layout;
+        for record in [layout.address(instance), layout.volume_record(instance), layout.server_spec(instance)] {
+            if read_json::<Owned>(&record)?.is_some_and(|owned| owned.tenant != tenant) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Refuses what was made for another tenant.
+    pub(crate) fn check_owner(&self, instance: InstanceId, tenant: &str) -> Result<()> {
+        if self.is_foreign(instance, tenant)? {
+            let message = format!("what is named {instance} belongs to another tenant");
+            return Err(Error::new(ErrorKind::Conflict, "local.foreign", message));
+        }
+        Ok(())
+    }
+
     /// The same, for an instance that may have no address any more.
     pub(crate) fn user(&self, instance: InstanceId) -> OwnerId {
         let ip = self.addresses.get(instance)?;
         self.separate_users.then(|| guest_uid(ip))
     }
+}
+
+/// What every record says.
+#[derive(Deserialize)]
+struct Owned {
+    tenant: String,
 }
 
 /// Guests run as users of their own and have to get through to their directories.

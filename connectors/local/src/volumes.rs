@@ -35,11 +35,16 @@ impl Volumes for LocalProvider {
 
     async fn delete_volume(&self, owner: &Owner) -> Result<()> {
         let (shared, instance) = (self.shared.clone(), InstanceId::parse(&owner.instance)?);
-        blocking(move || remove_tree(&shared.layout.volume(instance))).await
+        let tenant = owner.tenant.clone();
+        blocking(move || {
+            if shared.is_foreign(instance, &tenant)? { Ok(()) } else { remove_tree(&shared.layout.volume(instance)) }
+        })
+        .await
     }
 }
 
 fn ensure(shared: &Shared, instance: InstanceId, record: &Record) -> Result<()> {
+    shared.check_owner(instance, &record.tenant)?;
     let user = shared.ensure_user(instance, &record.tenant)?;
     let layout = &shared.layout;
     let _change = shared.change();

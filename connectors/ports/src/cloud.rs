@@ -1,7 +1,8 @@
 //! What a provider offers: addresses, volumes and servers, each under a name that the caller chose.
 //!
 //! `ensure_*` looks the name up before it creates: called twice it returns the same thing twice. `delete_*` succeeds
-//! when there is nothing left to delete.
+//! when there is nothing left to delete. What another tenant owns under the same instance is neither shared (`Conflict`)
+//! nor deleted.
 
 use async_trait::async_trait;
 

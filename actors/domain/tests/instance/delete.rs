@@ -137,6 +137,11 @@ fn a_delete_that_fails_can_be_asked_for_again() {
     let mut partition = Partition::with_active_instance();
     partition.order(Command::Delete).unwrap();
     partition.succeed("delete_server");
+    for _ in 1..8 {
+        partition.end("delete_volume", refusal());
+        assert_eq!(partition.words(), "SHUTDOWN", "a teardown does not give up at the first refusal");
+        partition.wait_for_timer();
+    }
     partition.end("delete_volume", refusal());
     assert_eq!(partition.words(), "ERROR");
     let message = partition.view().fault.unwrap().message;

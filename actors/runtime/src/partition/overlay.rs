@@ -146,13 +146,14 @@ impl Overlay {
         self.borders.clone()
     }
 
-    pub fn touched(&self) -> Vec<InstanceId> {
-        self.touched.keys().copied().collect()
+    pub fn touched(&self) -> Vec<(TenantId, InstanceId)> {
+        self.touched.iter().map(|(id, touched)| (touched.tenant.clone(), *id)).collect()
     }
 
     /// The touched instances, and whether each is gone.
-    pub fn touched_with_removal(&self) -> Vec<(InstanceId, bool)> {
-        self.touched.iter().map(|(id, touched)| (*id, touched.after.is_none())).collect()
+    pub fn touched_with_removal(&self) -> Vec<((TenantId, InstanceId), bool)> {
+        let gone = |touched: &Touched| touched.after.is_none();
+        self.touched.iter().map(|(id, touched)| ((touched.tenant.clone(), *id), gone(touched))).collect()
     }
 
     /// Everything that this step has changed, as rows.

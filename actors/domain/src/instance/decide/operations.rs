@@ -155,13 +155,19 @@ pub fn step_ended(draft: &mut Draft, effect: &EffectId, outcome: &Outcome) {
             }
             next_step(draft, &operation);
         }
-        Err(failure) if failure.retryable && operation.attempt < policy::of(operation.step).attempts => {
+        Err(failure) if may_retry(&operation, failure) => {
             let wait = policy::backoff(effect, operation.attempt, failure.retry_after);
             draft.push(Event::StepDelayed { failure: describe(&operation, failure) });
             draft.set_timer(TimerId::Retry { command: operation.command }, wait, 0);
         }
         Err(failure) => fail(draft, &operation, failure),
     }
+}
+
+/// A teardown goes on whatever it meets, as long as it has attempts: what it leaves would belong to nobody.
+fn may_retry(operation: &Operation, failure: &Failure) -> bool {
+    let is_teardown = matches!(operation.kind, OperationKind::Delete | OperationKind::CleanUp);
+    (failure.retryable || is_teardown) && operation.attempt < policy::of(operation.step).attempts
 }
 
 /// The wait before the next attempt is over.

@@ -16,6 +16,8 @@ use crate::{
     failure,
 };
 
+/// Grants that an inventory names at most, over all users: with names of full length it still fits into a record.
+const MAX_GRANTS: usize = 4 * MAX_INVENTORY;
 /// How long one call may take. Above the sessions' lock wait, so that the engine's own word comes first.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a statement waits for a tenant's locks before it fails.
@@ -106,7 +108,7 @@ impl Admin {
         let grants = format!(
             "SELECT DISTINCT granted.User, granted.Host, there.schema_name FROM mysql.db AS granted \
              JOIN information_schema.schemata AS there ON there.schema_name LIKE granted.Db \
-             WHERE there.schema_name NOT IN ({system_databases})"
+             WHERE there.schema_name NOT IN ({system_databases}) LIMIT {MAX_GRANTS}"
         );
         self.call(async |connection| {
             let databases: Vec<String> = connection.query(databases).await?;
