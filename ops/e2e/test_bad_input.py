@@ -86,7 +86,7 @@ ORDERS: dict[str, tuple[dict[str, Any], int, str]] = {
     "reserved user": ({"users": [{"name": "root", "password": "secret-1"}]}, 400, "reserved"),
     "user without a password": ({"users": [{"name": "writer"}]}, 400, "password"),
     "user named twice": ({"users": USERS + USERS}, 400, ""),
-    "user name of 17 characters": ({"users": [{"name": "u" * 17, "password": "secret-1"}]}, 400, ""),
+    "user name of 33 characters": ({"users": [{"name": "u" * 33, "password": "secret-1"}]}, 400, ""),
     "user name with a quote": ({"users": [{"name": "a'b", "password": "secret-1"}]}, 400, ""),
     "user of a database that is not ordered": (
         {"users": [{"name": "writer", "password": "secret-1", "databases": [{"name": "none"}]}]},

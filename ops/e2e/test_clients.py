@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -145,8 +146,24 @@ def test_delete(coffer: Coffer, openstack: OpenStack):
     instance = openstack.json("database", "instance", "create", "second", "--flavor", "1", "--size", "2")["id"]
     assert coffer.api.quota_in_use()["volumes"] == before["volumes"] + 2
     coffer.api.wait_healthy(instance)
+    assert coffer.leftovers(instance), "what must be gone later is seen now"
     openstack.text("database", "instance", "delete", instance)
     coffer.api.wait_gone(instance)
     assert "second" not in openstack.names("database", "instance", "list")
     assert coffer.leftovers(instance) == []
+    assert coffer.api.quota_in_use() == before
+
+
+def test_delete_at_any_moment_of_the_create(coffer: Coffer):
+    before = coffer.api.quota_in_use()
+    moments_s = (0, 0.1, 0.3, 0.6, 1.0)
+    ordered = []
+    for after_s in moments_s:
+        instance = coffer.api.order(f"early-{after_s}")
+        ordered.append(instance)
+        time.sleep(after_s)  # the moment is what is tested
+        coffer.api.delete(f"/instances/{instance}")
+    for instance in ordered:
+        coffer.api.wait_gone(instance)
+        wait_for("nothing to be left", lambda gone=instance: not coffer.leftovers(gone), 10)
     assert coffer.api.quota_in_use() == before

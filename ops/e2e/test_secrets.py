@@ -2,7 +2,6 @@
 
 import base64
 import secrets
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -59,19 +58,18 @@ def test_passwords_are_nowhere(coffer: Coffer):
         for password in passwords:
             assert not scan.find(password, record.topic(), content)
 
-    # As a crash leaves the store: every write of this run stands uncompressed in the write-ahead log.
+    # As a crash leaves the store: nothing was moved into compressed files yet, so that every write of this life stands
+    # in the write-ahead log as it was made, also those that were overwritten since.
     coffer.kill()
-    assert scan.in_files(name, coffer.state_dir), "the scan must find the instance's name"
+    store = coffer.state_dir / "store"
+    assert not list(store.rglob("*.sst"))
+    assert any(line.startswith("0") for line in scan.in_files(name, store)), "the scan must find the instance's name"
     for password in passwords:
         assert not scan.in_files(password, coffer.directory)
 
-    # As an orderly stop leaves it, read through RocksDB.
+    # And as a start and an orderly stop leave it.
     coffer.start()
+    coffer.api.wait_healthy(instance)
     coffer.stop()
-    stores = list(scan.stores(coffer.state_dir))
-    assert stores
-    copies = [Path(shutil.copytree(store, coffer.directory / "copies" / store.name)) for store in stores]
-    assert any(scan.in_store(name, copy) for copy in copies), "the scan must find the instance's name"
     for password in passwords:
-        assert not [line for copy in copies for line in scan.in_store(password, copy)]
         assert not scan.in_files(password, coffer.directory)

@@ -1,23 +1,27 @@
 # Builds the two programs and says how far it is. Sourced after common.sh and install.sh.
 # shellcheck shell=bash
 
-# Seconds between two lines about a build that nobody watches on a terminal.
+# Seconds between two lines about a build that nobody watches on a terminal: with news, and without.
 PROGRESS_INTERVAL_S=15
+WAITING_INTERVAL_S=60
 
 # Passes cargo's output on, with its progress bar turned into a line now and then.
 watch_build() {
-    local line progress='' said_ms=$STARTED_MS
+    local line progress='' said='' said_ms=$STARTED_MS interval_s
     while true; do
         line=''
         IFS= read -r -t "$PROGRESS_INTERVAL_S" line || [ $? -gt 128 ] || break
         case $line in
-            *Building*]*/*:*) progress=$(sed 's/.*\] *\([0-9]*\)\/\([0-9]*\): \(.*\)/\1 of \2 units done, now \3/' <<<"$line") ;;
+            *Building*]*/*:*) progress=$(sed 's/.*\] *\([0-9]*\)\/\([0-9]*\): \(.*\)/\1 of \2 units done, now \3/; s/ *$//' <<<"$line") ;;
             error* | warning* | *Finished*) printf '%s\n' "$line" ;;
-            ' '*Compiling* | ' '*Download* | '') ;;
+            ' '*Compiling* | ' '*Download* | ' '*Fetch* | '') ;;
             *) printf '%s\n' "$line" ;;
         esac
-        if [ -n "$progress" ] && [ $(($(now_ms) - said_ms)) -ge $((PROGRESS_INTERVAL_S * 1000)) ]; then
+        interval_s=$PROGRESS_INTERVAL_S
+        [ "$progress" != "$said" ] || interval_s=$WAITING_INTERVAL_S
+        if [ -n "$progress" ] && [ $(($(now_ms) - said_ms)) -ge $((interval_s * 1000)) ]; then
             said_ms=$(now_ms)
+            said=$progress
             say "  $progress"
         fi
     done

@@ -3,10 +3,7 @@
 import base64
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-from rocksdict import AccessType, Options, Rdict
 
 
 def forms(secret: str) -> dict[str, bytes]:
@@ -40,28 +37,6 @@ def in_files(secret: str, directory: Path) -> list[str]:
         if path.is_file() and not path.is_symlink():
             found += find(secret, str(path.relative_to(directory)), path.read_bytes())
     return found
-
-
-def in_store(secret: str, directory: Path) -> list[str]:
-    """Every key and value of a closed RocksDB, decompressed by RocksDB itself."""
-    options = Options(raw_mode=True)
-    families = Rdict.list_cf(str(directory), options)
-    columns = {name: Options(raw_mode=True) for name in families}
-    store = Rdict(str(directory), options, columns, AccessType.read_only())
-    try:
-        found = []
-        for name in families:
-            for key, value in store.get_column_family(name).items():
-                found += find(secret, f"{directory.name}/{name}", bytes(key) + b"\0" + bytes(value))
-        return found
-    finally:
-        store.close()
-
-
-def stores(directory: Path) -> Iterator[Path]:
-    """The RocksDB directories below."""
-    for current in directory.rglob("CURRENT"):
-        yield current.parent
 
 
 class ProcessWatch:

@@ -1,6 +1,8 @@
 //! The parts of a conversation by themselves; the whole of it is tested under `tests/runtime/link`.
 
-use super::session::{SeenEnrols, *};
+use coffer_domain::time::{Millis, Timestamp};
+
+use super::session::{Challenges, Refusal, SeenEnrols, Session};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 

@@ -1,0 +1,14 @@
+//! The runtime on a real store, through its public interface.
+//!
+//! * `partition` – one partition driven by hand: every border, failing commits, repeats, quota, timers, chaos;
+//! * `link` – the sealed conversation, with an agent that is driven by hand;
+//! * `dispatcher` – order, deadline and bound of the calls to the outside;
+//! * `runner` – one partition at work: what it does around a commit, and when one fails;
+//! * `circle` – everything together, with a broker, a provider and agents that live in memory.
+
+mod circle;
+mod dispatcher;
+mod link;
+mod partition;
+mod runner;
+mod support;

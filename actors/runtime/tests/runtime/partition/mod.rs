@@ -1,0 +1,8 @@
+//! One partition on a real store, driven by hand.
+
+mod borders;
+mod chaos;
+mod commits;
+mod quota;
+mod repeats;
+mod timers;

@@ -1,0 +1,107 @@
+//! One runner: what it does around a commit, and when one fails.
+
+use coffer_domain::{
+    instance::view::{OperatingStatus, Status},
+    rejection::RejectionKind,
+};
+use coffer_runtime::{
+    borders::{self, Border, Moment},
+    partition::StepError,
+    runner::RunnerError,
+};
+
+use crate::support::{
+    faults::{COMMIT_FAULTS, CommitFault, Stop},
+    poll::{in_time, run, until},
+    samples::{command_id, create, create_database, envelope, instance},
+    solo::Solo,
+};
+
+async fn is_healthy(solo: &Solo) {
+    until("the instance is healthy", || {
+        let view = solo.view(instance(1));
+        view.is_some_and(|view| (view.status, view.operating_status) == (Status::Active, OperatingStatus::Healthy))
+    })
+    .await;
+}
+
+#[test]
+fn nobody_is_answered_and_nothing_is_done_before_the_commit() {
+    run(async {
+        let solo = Solo::start().await;
+        solo.faults.hold_commits(true);
+        let order = envelope(command_id(1), instance(1), create(instance(1)), solo.now());
+        let mut answered = solo.hand_over(&order).await;
+        until("the batch is handed to the log", || solo.faults.commits() == 1).await;
+        assert!(answered.try_recv().is_err(), "answered before the commit");
+        assert_eq!(solo.view(instance(1)), None);
+        assert!(solo.cloud.calls().begun.is_empty(), "done before the commit");
+
+        solo.faults.hold_commits(false);
+        let accepted = in_time("the answer", answered).await.unwrap().unwrap();
+        assert_eq!(accepted.view.map(|view| view.status), Some(Status::Build));
+        is_healthy(&solo).await;
+        solo.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_request_that_was_not_recorded_is_answered_busy_and_can_be_repeated() {
+    run(async {
+        for fault in COMMIT_FAULTS {
+            let solo = Solo::start().await;
+            solo.faults.fail_commit(0, fault);
+            let order = envelope(command_id(1), instance(1), create(instance(1)), solo.now());
+            assert_eq!(solo.ask(&order).await.unwrap_err().kind, RejectionKind::Busy, "{fault:?}");
+            let accepted = solo.ask(&order).await.unwrap();
+            assert_eq!(accepted.repeated, fault == CommitFault::Written, "{fault:?}");
+            is_healthy(&solo).await;
+            let uncertain = u64::from(fault != CommitFault::Refused);
+            assert_eq!(solo.metrics.commits_uncertain.get(), uncertain, "{fault:?}");
+            assert_eq!(solo.cloud.outside.things().made.values().sum::<usize>(), 3, "{fault:?}");
+            assert_eq!(solo.cloud.guests.done("prepare"), 1, "{fault:?}");
+            solo.stop().await.unwrap();
+        }
+    });
+}
+
+/// The partition forgets its sessions when it reloads, but not what it has said: an agent obeys nothing of the same
+/// epoch that does not come after what it has heard.
+#[test]
+fn an_agent_still_obeys_after_its_partition_has_reloaded() {
+    run(async {
+        let solo = Solo::start().await;
+        let order = envelope(command_id(1), instance(1), create(instance(1)), solo.now());
+        solo.ask(&order).await.unwrap();
+        is_healthy(&solo).await;
+        for number in 2..5 {
+            let order = envelope(command_id(number), instance(1), create_database(&format!("d{number}")), solo.now());
+            solo.faults.fail_commit(0, CommitFault::Lost);
+            assert_eq!(solo.ask(&order).await.unwrap_err().kind, RejectionKind::Busy);
+            solo.ask(&order).await.unwrap();
+            until("the database is there", || solo.instance(instance(1)).is_some_and(|found| found.tasks.is_empty()))
+                .await;
+        }
+        assert_eq!(*solo.cloud.guests.disobeyed.lock().unwrap(), 0);
+        assert_eq!(solo.cloud.guests.done("create_databases"), 3);
+        solo.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_rehearsed_crash_ends_the_runner_at_its_border() {
+    run(async {
+        let solo = Solo::start().await;
+        let border = Border { operation: "create", step: "ensure_volume", moment: Moment::AfterCommit };
+        assert!(borders::of(coffer_domain::instance::state::OperationKind::Create).contains(&border));
+        solo.faults.stop(Stop::At(border.clone()));
+        let order = envelope(command_id(1), instance(1), create(instance(1)), solo.now());
+        solo.ask(&order).await.unwrap();
+        until("the volume is asked for", || solo.instance(instance(1)).is_some_and(|i| i.resources.address.is_some()))
+            .await;
+        match solo.stop().await {
+            Err(RunnerError::Step { reason: StepError::Stopped(stopped), .. }) => assert_eq!(stopped, border),
+            other => panic!("{other:?}"),
+        }
+    });
+}

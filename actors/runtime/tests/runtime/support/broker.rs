@@ -1,0 +1,131 @@
+//! A broker in memory: topics that keep all records, readers with a position each, and a life that can end.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use coffer_ports::{
+    Result,
+    transport::{Delivery, Incoming, Outgoing, Start, Transport},
+};
+use coffer_protocol::topics;
+use coffer_runtime::runtime::PARTITIONS;
+use tokio::sync::{mpsc, watch};
+
+/// Records that wait for one reader at most; what is beyond waits in the topic.
+const READ_AHEAD: usize = 16;
+
+#[derive(Clone, Default)]
+pub struct Broker(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    log: Mutex<Log>,
+    changed: watch::Sender<()>,
+}
+
+#[derive(Default)]
+struct Log {
+    /// Counts the brokers that were at this address.
+    life: usize,
+    topics: BTreeMap<String, Vec<Incoming>>,
+}
+
+impl Log {
+    fn end_of(&self, topic: &str) -> usize {
+        self.topics.get(topic).map_or(0, Vec::len)
+    }
+}
+
+impl Broker {
+    /// The broker dies; another one, empty, takes its place.
+    pub fn replace(&self) {
+        let mut log = self.0.log.lock().unwrap();
+        *log = Log { life: log.life + 1, topics: BTreeMap::new() };
+        self.0.changed.send_replace(());
+    }
+
+    /// All records of a topic.
+    pub fn records(&self, topic: &str) -> Vec<Incoming> {
+        self.0.log.lock().unwrap().topics.get(topic).cloned().unwrap_or_default()
+    }
+
+    fn append(&self, record: Outgoing) {
+        let Outgoing { topic, key, headers, value } = record;
+        let partition = key.as_deref().map_or(0, |key| topics::partition_of(key, PARTITIONS));
+        let partition = i32::try_from(partition).unwrap();
+        let mut log = self.0.log.lock().unwrap();
+        let records = log.topics.entry(topic.clone()).or_default();
+        let offset = records.iter().filter(|record| record.partition == partition).count();
+        let offset = i64::try_from(offset).unwrap();
+        records.push(Incoming { topic, partition, offset, key, headers, value });
+        self.0.changed.send_replace(());
+    }
+}
+
+#[async_trait]
+impl Transport for Broker {
+    async fn send(&self, record: Outgoing) -> Result<()> {
+        self.append(record);
+        Ok(())
+    }
+
+    async fn subscribe(&self, topics: &[String], start: Start) -> Result<mpsc::Receiver<Delivery>> {
+        let changed = self.0.changed.subscribe();
+        let (life, positions) = {
+            let log = self.0.log.lock().unwrap();
+            let position = |topic: &String| match start {
+                Start::Earliest => 0,
+                Start::Latest => log.end_of(topic),
+            };
+            (log.life, topics.iter().map(|topic| (topic.clone(), position(topic))).collect())
+        };
+        let (deliveries, receiver) = mpsc::channel(READ_AHEAD);
+        let reader = Reader { broker: self.0.clone(), life, positions, deliveries };
+        tokio::spawn(reader.read(changed));
+        Ok(receiver)
+    }
+}
+
+struct Reader {
+    broker: Arc<Shared>,
+    life: usize,
+    positions: BTreeMap<String, usize>,
+    deliveries: mpsc::Sender<Delivery>,
+}
+
+impl Reader {
+    /// Delivers until nobody listens any more.
+    async fn read(mut self, mut changed: watch::Receiver<()>) {
+        loop {
+            changed.borrow_and_update();
+            for delivery in self.new_ones() {
+                if self.deliveries.send(delivery).await.is_err() {
+                    return;
+                }
+            }
+            tokio::select! {
+                _ = changed.changed() => {}
+                () = self.deliveries.closed() => return,
+            }
+        }
+    }
+
+    fn new_ones(&mut self) -> Vec<Delivery> {
+        let log = self.broker.log.lock().unwrap();
+        let mut new = Vec::new();
+        if log.life != self.life {
+            self.life = log.life;
+            self.positions.values_mut().for_each(|position| *position = 0);
+            new.push(Delivery::Reconnected);
+        }
+        for (topic, position) in &mut self.positions {
+            let records = log.topics.get(topic).map_or(&[][..], |records| &records[*position..]);
+            new.extend(records.iter().cloned().map(Delivery::Record));
+            *position += records.len();
+        }
+        new
+    }
+}

@@ -1,0 +1,15 @@
+//! What the tests stand on.
+
+pub mod agent;
+pub mod broker;
+pub mod circle;
+pub mod cloud;
+pub mod dice;
+pub mod faults;
+pub mod guest;
+pub mod invariants;
+pub mod outside;
+pub mod poll;
+pub mod samples;
+pub mod solo;
+pub mod world;

@@ -1,0 +1,174 @@
+//! Executes commands: one at a time, in order, each once.
+
+use coffer_domain::time::{MINUTE, SECOND};
+use coffer_ports::transport::Outgoing;
+use coffer_protocol::{
+    command::AgentCommand,
+    report::{EngineState, Failure},
+};
+
+use super::{Disk, Guest, Order, Record, Timer};
+use crate::{desk::Desk, faults::Fault};
+
+/// Commands that wait at most; what finds no place is repeated by the control plane.
+const QUEUE: usize = 64;
+
+impl Guest {
+    /// Has the command executed, or answers it from the journal.
+    pub(super) fn take(&mut self, order: Order, disk: &mut Disk, desk: &mut Desk) -> Vec<Outgoing> {
+        let known = disk.journal.get(&order.id);
+        if known.is_some_and(|record| record.order != order.text) {
+            desk.violated(format!("{} stands for two different orders", order.id));
+        }
+        if let Some(outcome) = known.and_then(|record| record.outcome.clone()) {
+            return vec![self.say_outcome(order.id, outcome, disk, desk)];
+        }
+        let Some(process) = &mut self.process else { return Vec::new() };
+        let waits = process.queue.iter().chain(&process.executing).any(|waiting| waiting.id == order.id);
+        if !waits && process.queue.len() < QUEUE {
+            process.queue.push_back(order);
+        }
+        self.start_next(disk, desk)
+    }
+
+    fn start_next(&mut self, disk: &mut Disk, desk: &mut Desk) -> Vec<Outgoing> {
+        let mut said = Vec::new();
+        while let Some(process) = self.process.as_mut().filter(|process| process.executing.is_none()) {
+            let Some(order) = process.queue.pop_front() else { break };
+            let is_begun = disk.journal.contains_key(&order.id);
+            if let Err(refused) = if is_begun { Ok(()) } else { admit(&order, disk) } {
+                said.push(self.end(&order, Err(refused), disk, desk));
+                continue;
+            }
+            if let Some(record) = disk.journal.get(&order.id)
+                && record.outcome.is_some()
+            {
+                desk.violated(format!("{} is executed a second time", order.id));
+            }
+            disk.journal.entry(order.id.clone()).or_insert_with(|| record(&order));
+            desk.tell(&self.name, format_args!("begins {} ({})", order.id, order.command.verb()));
+            let longest = match order.command {
+                AgentCommand::Prepare(_) | AgentCommand::Restart => 20 * SECOND,
+                _ => 2 * SECOND,
+            };
+            let mut takes = desk.dice.mostly_short(50, longest);
+            if desk.strikes(Fault::AgentSlow) {
+                takes = desk.dice.span(longest, 4 * MINUTE);
+            }
+            if matches!(order.command, AgentCommand::Prepare(_) | AgentCommand::Restart) {
+                self.engine = EngineState::Starting;
+            }
+            if let Some(process) = &mut self.process {
+                process.executing = Some(order);
+            }
+            self.later(desk, takes, Timer::Executed);
+        }
+        said
+    }
+
+    /// The command at work has come to its end.
+    pub(super) fn executed(&mut self, disk: &mut Disk, desk: &mut Desk) -> Vec<Outgoing> {
+        let Some(order) = self.process.as_mut().and_then(|process| process.executing.take()) else {
+            return Vec::new();
+        };
+        let starts_engine = matches!(order.command, AgentCommand::Prepare(_) | AgentCommand::Restart);
+        let outcome = if desk.strikes(Fault::AgentFailsForNow) {
+            Err(failure(true, "agent_failed", "the simulated agent says so"))
+        } else if desk.strikes(Fault::AgentFailsForGood) {
+            // Half done, perhaps.
+            if desk.dice.chance(300) {
+                self.apply(&order.command, disk);
+            }
+            Err(failure(false, "engine_failed", "the simulated engine says so"))
+        } else if !starts_engine && self.engine != EngineState::Running {
+            Err(failure(true, "engine_unavailable", "the engine is not up"))
+        } else {
+            self.apply(&order.command, disk);
+            Ok(())
+        };
+        if starts_engine {
+            self.engine = if disk.is_prepared { EngineState::Running } else { EngineState::Absent };
+        }
+        let mut said = vec![self.end(&order, outcome, disk, desk)];
+        said.extend(self.start_next(disk, desk));
+        said.extend(self.beat(disk, desk));
+        said
+    }
+
+    /// Records a final outcome and says it. One that a repeat may overcome is left open.
+    fn end(&mut self, order: &Order, outcome: Result<(), Failure>, disk: &mut Disk, desk: &mut Desk) -> Outgoing {
+        let is_final = !matches!(&outcome, Err(failure) if failure.retryable);
+        if is_final {
+            let record = disk.journal.entry(order.id.clone()).or_insert_with(|| record(order));
+            record.done += u32::from(outcome.is_ok());
+            record.outcome = Some(outcome.clone());
+            if record.done > 1 {
+                desk.violated(format!("{} was done twice", order.id));
+            }
+        }
+        self.say_outcome(order.id.clone(), outcome, disk, desk)
+    }
+
+    /// Does what a command asks. Done twice, it ends the same.
+    pub(super) fn apply(&mut self, command: &AgentCommand, disk: &mut Disk) {
+        match command {
+            AgentCommand::Prepare(prepare) => {
+                disk.is_prepared = true;
+                disk.databases.extend(prepare.databases.iter().map(|database| database.name.clone()));
+                add_users(&prepare.users, disk);
+            }
+            AgentCommand::CreateDatabases { databases } => {
+                disk.databases.extend(databases.iter().map(|database| database.name.clone()));
+            }
+            AgentCommand::DropDatabase { name } => {
+                disk.databases.remove(name);
+                for databases in disk.users.values_mut() {
+                    databases.remove(name);
+                }
+            }
+            AgentCommand::CreateUsers { users } => add_users(users, disk),
+            AgentCommand::DropUser { name, host } => drop(disk.users.remove(&(name.clone(), host.clone()))),
+            AgentCommand::Restart | AgentCommand::EnableRoot { .. } | AgentCommand::Rotate { .. } => {}
+        }
+    }
+}
+
+fn add_users(users: &[coffer_protocol::command::User], disk: &mut Disk) {
+    for user in users {
+        let databases = user.databases.iter().cloned().collect();
+        disk.users.insert((user.name.clone(), user.host.clone()), databases);
+    }
+}
+
+/// What is to be made is not there yet, and what is to go is there; unless an earlier attempt may have been at it.
+fn admit(order: &Order, disk: &Disk) -> Result<(), Failure> {
+    if order.converge {
+        return Ok(());
+    }
+    let has_user = |name: &str, host: &str| disk.users.contains_key(&(name.to_owned(), host.to_owned()));
+    let (is_there, is_to_be) = match &order.command {
+        AgentCommand::CreateDatabases { databases } => {
+            (databases.iter().any(|database| disk.databases.contains(&database.name)), false)
+        }
+        AgentCommand::DropDatabase { name } => (disk.databases.contains(name), true),
+        AgentCommand::CreateUsers { users } => (users.iter().any(|user| has_user(&user.name, &user.host)), false),
+        AgentCommand::DropUser { name, host } => (has_user(name, host), true),
+        AgentCommand::Prepare(_)
+        | AgentCommand::Restart
+        | AgentCommand::EnableRoot { .. }
+        | AgentCommand::Rotate { .. } => return Ok(()),
+    };
+    match (is_there, is_to_be) {
+        (true, false) => Err(failure(false, "already_exists", "it exists already")),
+        (false, true) => Err(failure(false, "not_found", "it does not exist")),
+        _ => Ok(()),
+    }
+}
+
+fn record(order: &Order) -> Record {
+    Record { order: order.text.clone(), outcome: None, done: 0 }
+}
+
+fn failure(retryable: bool, code: &str, message: &str) -> Failure {
+    Failure { retryable, code: code.into(), message: message.into() }
+}

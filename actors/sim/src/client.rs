@@ -1,0 +1,146 @@
+//! Clients: one of each tenant, who orders, changes its mind and repeats itself.
+
+use std::collections::BTreeSet;
+
+use coffer_domain::{
+    catalogue::{Catalogue, Datastore, DatastoreVersion, Flavor},
+    command::{Access, Command, Create, ENVELOPE_VERSION, Envelope, NewDatabase, NewUser},
+    ids::{CommandId, InstanceId, TenantId},
+    quota::Limits,
+    time::Timestamp,
+};
+use coffer_protocol::secret::Secret;
+use coffer_runtime::vault::Vault;
+use uuid::Uuid;
+
+use crate::dice::Dice;
+
+/// So little that a tenant runs into it all the time.
+pub const LIMITS: Limits =
+    Limits { instances: Some(3), volume_gib: Some(8), memory_mib: None, backups: Some(0), max_volume_gib: 4 };
+/// Instances that a client has in mind at a time: one more than it may have.
+const WANTED: usize = 4;
+const NAMES: [&str; 3] = ["shop", "stock", "staff"];
+const FLAVOR: &str = "1";
+
+pub struct Client {
+    pub tenant: TenantId,
+    pub partition: u32,
+    /// Those that it has ordered and not asked to delete.
+    instances: Vec<InstanceId>,
+    creates: usize,
+}
+
+impl Client {
+    pub fn new(number: usize, partition: u32) -> Self {
+        let tenant = TenantId(format!("9f0c1ad6b2d84a5c8d4cc45f6c1d7a{number:02x}"));
+        Self { tenant, partition, instances: Vec::new(), creates: 0 }
+    }
+
+    /// Something to ask for, if anything comes to mind.
+    pub fn think(&mut self, now: Timestamp, vault: &Vault, dice: &mut Dice) -> Option<Envelope> {
+        let wants_new = self.instances.is_empty() || dice.chance(200);
+        if wants_new && self.instances.len() < WANTED {
+            self.creates += 1;
+            let instance = InstanceId(dice.uuid());
+            self.instances.push(instance);
+            return Some(self.envelope(instance, self.create(instance, vault, dice), now, dice));
+        }
+        let instance = *dice.pick(&self.instances)?;
+        let name = (*dice.pick(&NAMES)?).to_owned();
+        let command = match dice.below(100) {
+            0..10 => {
+                self.forget(instance);
+                Command::Delete
+            }
+            10..20 => Command::Restart,
+            20..45 => Command::CreateDatabases { databases: vec![database(&name)] },
+            45..60 => Command::DropDatabase { name },
+            60..80 => Command::CreateUsers { users: vec![user(&name, &[], instance, vault)] },
+            80..92 => Command::DropUser { name, host: "%".into() },
+            _ => Command::EnableRoot { password: vault.seal_password(&instance.to_string(), &password()) },
+        };
+        Some(self.envelope(instance, command, now, dice))
+    }
+
+    /// There is no such instance.
+    pub fn forget(&mut self, instance: InstanceId) {
+        self.instances.retain(|other| *other != instance);
+    }
+
+    pub fn delete(&self, instance: InstanceId, now: Timestamp, dice: &mut Dice) -> Envelope {
+        self.envelope(instance, Command::Delete, now, dice)
+    }
+
+    fn envelope(&self, instance: InstanceId, command: Command, now: Timestamp, dice: &mut Dice) -> Envelope {
+        let command_id = CommandId(dice.uuid());
+        Envelope {
+            version: ENVELOPE_VERSION,
+            command_id,
+            tenant: self.tenant.clone(),
+            principal: "client".into(),
+            request_id: format!("req-{command_id}"),
+            issued_at: now,
+            instance,
+            command,
+        }
+    }
+
+    fn create(&self, instance: InstanceId, vault: &Vault, dice: &mut Dice) -> Command {
+        let is_filled = dice.chance(500);
+        let (databases, users) = match is_filled {
+            true => (vec![database("shop")], vec![user("clerk", &["shop"], instance, vault)]),
+            false => (Vec::new(), Vec::new()),
+        };
+        Command::Create(Box::new(Create {
+            name: format!("db-{}", self.creates),
+            flavor: FLAVOR.into(),
+            volume_gib: u32::try_from(dice.below(4)).unwrap_or(0) + 1,
+            volume_type: None,
+            datastore_version: None,
+            databases,
+            users,
+            access: Access::default(),
+            region: None,
+            server_key: Some(vault.new_server_key(instance, 1)),
+        }))
+    }
+}
+
+fn database(name: &str) -> NewDatabase {
+    NewDatabase { name: name.into(), character_set: None, collate: None }
+}
+
+fn user(name: &str, databases: &[&str], instance: InstanceId, vault: &Vault) -> NewUser {
+    let databases: BTreeSet<String> = databases.iter().map(|name| (*name).to_owned()).collect();
+    let password = vault.seal_password(&instance.to_string(), &password());
+    NewUser { name: name.into(), host: "%".into(), password, databases }
+}
+
+fn password() -> Secret {
+    Secret::new("correct horse battery staple")
+}
+
+/// One datastore with one version, and one flavor.
+pub fn catalogue() -> Catalogue {
+    let (datastore, version) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let versions = vec![DatastoreVersion {
+        id: version,
+        name: "10.11".into(),
+        number: "10.11".into(),
+        manager: "mysql".into(),
+        active: true,
+    }];
+    Catalogue {
+        datastores: vec![Datastore { id: datastore, name: "mysql".into(), versions, default_version: Some(version) }],
+        flavors: vec![Flavor {
+            id: FLAVOR.into(),
+            name: "db.small".into(),
+            memory_mib: 512,
+            vcpus: 1,
+            disk_gib: 0,
+            ephemeral_gib: 0,
+        }],
+        default_datastore: Some(datastore),
+    }
+}

@@ -1,0 +1,121 @@
+//! How a history ends: faults stop, everything comes to rest, is deleted, and comes to rest again.
+
+use coffer_domain::{
+    instance::policy,
+    time::{MINUTE, Millis, SECOND},
+};
+use coffer_runtime::clock::Clock;
+
+use super::World;
+use crate::{desk::Event, invariants::check_contents};
+
+/// Once nothing goes wrong any more, everything must be at rest after this long: an attempt under way runs into its
+/// deadline, waits for its turn, a create that cannot be saved is cleaned up behind it. The longest attempt has 5 min.
+const UNREST: Millis = 2 * (5 * MINUTE + policy::TIMER_MARGIN) + 5 * MINUTE;
+/// How long it must have been at rest: what agents still have to tell is told by then.
+const REST: Millis = 45 * SECOND;
+const LOOK: Millis = SECOND;
+
+/// Deletes that may follow a first one whose attempts were used up when the faults stopped.
+const ROUNDS_OF_DELETES: u32 = 2;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Things go wrong.
+    Trouble,
+    /// Nothing goes wrong any more, and clients ask for nothing new.
+    Calm,
+    /// Everything is being deleted, for the time that the number says.
+    Deleting(u32),
+    Over,
+}
+
+impl World {
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Over || self.desk.violation().is_some()
+    }
+
+    pub(super) fn faults_stop(&mut self) {
+        self.desk.tell("world", format_args!("nothing goes wrong any more"));
+        self.desk.mixture.stop();
+        // What was lost without a trace is asked for again.
+        self.broker.lose(&mut self.desk);
+        self.begin(Phase::Calm);
+        self.desk.after(LOOK, Event::LookForRest);
+    }
+
+    pub(super) fn look_for_rest(&mut self) {
+        let now = self.desk.now();
+        match (self.what_is_under_way(), self.rest_since) {
+            (None, None) => {
+                self.rest_since = Some(now);
+                self.longest_unrest = self.longest_unrest.max(now - self.phase_since);
+            }
+            (None, Some(since)) if now - since >= REST => self.at_rest(),
+            (None, Some(_)) => {}
+            (Some(what), _) => {
+                self.rest_since = None;
+                if now - self.phase_since > UNREST {
+                    self.desk.violated(format!("not at rest after {} s: {what}", UNREST / SECOND));
+                }
+            }
+        }
+        if self.phase != Phase::Over {
+            self.desk.after(LOOK, Event::LookForRest);
+        }
+    }
+
+    fn begin(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.phase_since = self.desk.now();
+        self.rest_since = None;
+    }
+
+    fn what_is_under_way(&self) -> Option<String> {
+        if self.plane.is_none() {
+            return Some("the control plane is not up".into());
+        }
+        if !self.ledger.is_settled() {
+            return Some("a client waits for an answer".into());
+        }
+        let mut states = self.states.values().map(|(_, state)| state);
+        if let Some(state) = states.find(|state| state.operation.is_some() || !state.tasks.is_empty()) {
+            return Some(format!("{:?} {:?} of {}", state.operation, state.tasks, state.id));
+        }
+        if self.cloud.is_idle() { None } else { Some("a call to the cloud is under way".into()) }
+    }
+
+    fn at_rest(&mut self) {
+        self.desk.tell("world", format_args!("is at rest"));
+        let checked = self
+            .ledger
+            .check_kept(&self.states)
+            .and_then(|()| check_contents(&self.states, &self.cloud))
+            .and_then(|()| self.check_store());
+        if let Err(violation) = checked {
+            return self.desk.violated(violation);
+        }
+        self.check_outside();
+        match self.phase {
+            Phase::Trouble | Phase::Over => {}
+            _ if self.states.is_empty() => self.begin(Phase::Over),
+            Phase::Calm => self.delete_all(1),
+            Phase::Deleting(round) if round < ROUNDS_OF_DELETES => self.delete_all(round + 1),
+            Phase::Deleting(_) => self.desk.violated(format!("cannot be deleted: {:?}", self.states.keys())),
+        }
+    }
+
+    fn delete_all(&mut self, round: u32) {
+        self.begin(Phase::Deleting(round));
+        let now = self.desk.clock.now();
+        let mut commands = Vec::new();
+        for (id, (partition, state)) in &self.states {
+            let Some(client) = self.clients.iter().find(|client| client.tenant == state.tenant) else { continue };
+            let envelope = client.delete(*id, now, &mut self.desk.dice);
+            commands.push(self.ledger.open(envelope, *partition));
+        }
+        for command in commands {
+            self.send_command(command);
+        }
+    }
+}
