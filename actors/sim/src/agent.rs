@@ -144,6 +144,11 @@ impl Guest {
         self.process.is_some()
     }
 
+    /// Whether it has a command to carry out.
+    pub fn is_busy(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| process.executing.is_some())
+    }
+
     pub fn is_of_life(&self, life: u64) -> bool {
         self.process.is_some() && self.life == life
     }

@@ -7,7 +7,7 @@ use coffer_domain::{
 use coffer_runtime::clock::Clock;
 
 use super::World;
-use crate::{desk::Event, invariants::check_contents};
+use crate::{agent::Guest, desk::Event, invariants::check_contents};
 
 /// Once nothing goes wrong any more, everything must be at rest after this long: an attempt under way runs into its
 /// deadline, waits for its turn, a create that cannot be saved is cleaned up behind it. The longest attempt has 5 min.
@@ -81,6 +81,9 @@ impl World {
         let mut states = self.states.values().map(|(_, state)| state);
         if let Some(state) = states.find(|state| state.operation.is_some() || !state.tasks.is_empty()) {
             return Some(format!("{:?} {:?} of {}", state.operation, state.tasks, state.id));
+        }
+        if self.cloud.guests.values().any(Guest::is_busy) {
+            return Some("an agent is at work, on what nobody may wait for any more".into());
         }
         if self.cloud.is_idle() { None } else { Some("a call to the cloud is under way".into()) }
     }

@@ -33,7 +33,7 @@ use tokio::sync::mpsc;
 
 use crate::support::{
     agent::{Agent, arrived, heartbeat},
-    samples::{START, catalogue, command_id, create, envelope, instance, vault},
+    samples::{START, catalogue, command_id, create, envelope, instance, tenant, vault},
 };
 
 const PARTITION: u32 = 5;
@@ -47,6 +47,8 @@ struct Line {
     outgoing: mpsc::Receiver<Outgoing>,
     metrics: Metrics,
     now: Timestamp,
+    /// As the store has it.
+    instance: Instance,
     agent: Agent,
 }
 
@@ -54,17 +56,17 @@ impl Line {
     fn new() -> Self {
         let instance = new_instance(instance(1));
         let agent = agent_of(&instance);
-        Self::take_over(&instance, agent, EPOCH, START)
+        Self::take_over(instance, agent, EPOCH, START)
     }
 
     /// An owner of epoch `epoch` that knows nothing but the instance.
-    fn take_over(instance: &Instance, agent: Agent, epoch: u64, now: Timestamp) -> Self {
+    fn take_over(instance: Instance, agent: Agent, epoch: u64, now: Timestamp) -> Self {
         let (sender, outgoing) = mpsc::channel(OUTGOING);
         let metrics = Metrics::new(&Registry::new()).unwrap();
         let parts = LinkParts { vault: Arc::new(vault()), outgoing: sender, metrics: metrics.clone() };
         let mut links = Links::new(PARTITION, epoch, parts);
-        links.add(instance, now);
-        Self { links, outgoing, metrics, now, agent }
+        links.add(&instance, now);
+        Self { links, outgoing, metrics, now, instance, agent }
     }
 
     /// With an agent that has just been heard.
@@ -152,7 +154,7 @@ fn order(number: u32, verb: AgentVerb) -> Effect {
     let order = AgentOrder { server_key, issued_at: START, converge: false, verb };
     Effect {
         id: EffectId::new(command_id(number), "order", 1),
-        tenant: crate::support::samples::tenant(1),
+        tenant: tenant(1),
         instance: instance(1),
         deadline: MINUTE,
         action: Action::Agent(Box::new(order)),

@@ -14,10 +14,10 @@ use coffer_protocol::{
 };
 use coffer_runtime::partition::Item;
 
-use super::{Line, challenges, commands, order};
+use super::{Line, OUTGOING, challenges, commands, order};
 use crate::support::{
     agent::{enrol, heartbeat},
-    samples::{CLERK, PASSWORD, SHOP, instance, new_database, new_user, vault},
+    samples::{CLERK, PASSWORD, SHOP, START, instance, new_database, new_user, vault},
 };
 
 fn restart(number: u32) -> Effect {
@@ -60,7 +60,7 @@ fn an_order_in_a_session_is_sent_at_once() {
         panic!("{messages:?}")
     };
     assert_eq!(*command_id, restart(1).id.0);
-    assert_eq!(*issued_at_ms, crate::support::samples::START.0);
+    assert_eq!(*issued_at_ms, START.0);
     assert_eq!((*converge, command), (false, &AgentCommand::Restart));
 }
 
@@ -168,12 +168,12 @@ fn an_order_that_can_never_be_sent_fails_for_good() {
 #[test]
 fn what_finds_the_outgoing_queue_full_is_sent_later() {
     let mut line = Line::established();
-    let fits = u32::try_from(super::OUTGOING).unwrap();
+    let fits = u32::try_from(OUTGOING).unwrap();
     for number in 0..fits + 3 {
         line.dispatch(restart(number));
     }
     assert_eq!(line.metrics.agent_sends_deferred.get(), 3);
-    assert_eq!(line.deliver().len(), super::OUTGOING);
+    assert_eq!(line.deliver().len(), OUTGOING);
     for number in 0..fits {
         line.links.withdraw(instance(1), &restart(number).id);
     }

@@ -7,10 +7,10 @@ use coffer_protocol::{
     seal::{Direction, Envelope, Key},
 };
 
-use super::{Line, agent_of, new_instance};
+use super::{EPOCH, Line, agent_of, new_instance};
 use crate::support::{
     agent::{Agent, heartbeat},
-    samples::{instance, tenant},
+    samples::{START, instance, tenant},
 };
 
 /// Makes something out of a well-formed heartbeat.
@@ -140,7 +140,7 @@ fn an_agent_whose_key_cannot_be_opened_is_refused() {
     let mut broken = new_instance(instance(1));
     let agent = agent_of(&broken);
     broken.server_key.wrapped.bytes[30] ^= 1;
-    let mut line = Line::take_over(&broken, agent, super::EPOCH, crate::support::samples::START);
+    let mut line = Line::take_over(broken, agent, EPOCH, START);
     assert!(line.say(heartbeat(EngineState::Running)).is_empty());
     assert_eq!(line.refused("unknown_key"), 1);
     let items = line.tick(60_000);

@@ -11,7 +11,7 @@ use coffer_protocol::{
     topics,
 };
 
-use super::{EPOCH, Line, PARTITION, challenges, commands, new_instance, order};
+use super::{EPOCH, Line, PARTITION, challenges, commands, order};
 use crate::support::{
     agent::{enrol, heartbeat},
     samples::instance,
@@ -124,12 +124,8 @@ fn a_replay_after_a_take_over_changes_nothing() {
         line.deliver();
     }
 
-    let agent = line.agent;
     let now = line.now + MINUTE;
-    // The key of the instance is made anew with each sample: the next owner reads the same row.
-    let mut instance = new_instance(instance(1));
-    instance.server_key = line_key(&agent.key, &agent.key_id);
-    let mut next = Line::take_over(&instance, agent, EPOCH + 1, now);
+    let mut next = Line::take_over(line.instance, line.agent, EPOCH + 1, now);
     next.dispatch(order(2, AgentVerb::Restart));
     for _ in 0..2 {
         for record in &recorded {
@@ -143,15 +139,6 @@ fn a_replay_after_a_take_over_changes_nothing() {
 
     assert_eq!(next.say(heartbeat(EngineState::Running)).len(), 1, "the agent itself answers the challenge");
     assert_eq!(commands(&next.deliver()).len(), 1);
-}
-
-/// The wrapped form of a key, as it stands in the row.
-fn line_key(key: &coffer_protocol::seal::Key, key_id: &str) -> coffer_domain::sealed::ServerKey {
-    use coffer_domain::sealed::{Sealed, ServerKey};
-    let deployment = coffer_protocol::seal::Key::from_bytes([3; 32]);
-    let bytes = deployment.seal_bytes("server-key", key_id, key.expose(), coffer_runtime::vault::random_nonce());
-    let wrapped = Sealed { key_id: "deployment.1".into(), context: key_id.to_owned(), bytes };
-    ServerKey { key_id: key_id.to_owned(), wrapped }
 }
 
 #[test]

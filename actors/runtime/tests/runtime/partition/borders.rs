@@ -8,7 +8,10 @@ use coffer_domain::{
     },
 };
 use coffer_protocol::report::EngineState;
-use coffer_runtime::borders::{self, Border, Moment};
+use coffer_runtime::{
+    borders::{self, Border, Moment},
+    partition::Item,
+};
 
 use crate::support::{
     faults::Stop,
@@ -28,8 +31,7 @@ fn hits_the_client(border: &Border, first_step: &str) -> bool {
 
 /// Asks once and notes whether there was an answer; a client without one asks again.
 async fn ask_through_a_crash(world: &mut World, envelope: &Envelope, border: &Border, first_step: &str) {
-    let item = coffer_runtime::partition::Item::command(envelope.clone());
-    let answers = world.step(vec![item]).await;
+    let answers = world.step(vec![Item::command(envelope.clone())]).await;
     assert_eq!(answers.is_none(), hits_the_client(border, first_step), "{border}");
     if answers.is_none() {
         let accepted = world.ask(envelope).await.unwrap();

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, env};
 
 use coffer_domain::{
     command::{Command, Envelope},
-    ids::{CommandId, InstanceId},
+    ids::{CommandId, InstanceId, TenantId},
     instance::{
         Input,
         effect::{Effect, Failure, Observation, Outcome},
@@ -17,7 +17,7 @@ use coffer_domain::{
     rejection::RejectionKind,
     time::{HOUR, SECOND},
 };
-use coffer_protocol::report::EngineState;
+use coffer_protocol::{report::EngineState, secret::Secret};
 use coffer_runtime::{borders::Moment, partition::Item, vault::random};
 
 use crate::support::{
@@ -45,6 +45,8 @@ struct Chaos {
     sent: Vec<Envelope>,
     /// Commands that the client knows to be accepted, and the instance it was told.
     accepted: BTreeMap<CommandId, InstanceId>,
+    /// Effects with what came of them, taken in or not: any of it may come late, or again.
+    past: Vec<(Effect, Outcome)>,
 }
 
 impl Chaos {
@@ -52,7 +54,14 @@ impl Chaos {
         // Two instances for each tenant: the third one meets the quota.
         let limits = Limits { instances: Some(2), ..Limits::default() };
         let world = World::with_limits(limits);
-        Self { world, dice: Dice::new(seed), commands: 0, sent: Vec::new(), accepted: BTreeMap::new() }
+        Self {
+            world,
+            dice: Dice::new(seed),
+            commands: 0,
+            sent: Vec::new(),
+            accepted: BTreeMap::new(),
+            past: Vec::new(),
+        }
     }
 
     async fn step(&mut self) {
@@ -84,8 +93,11 @@ impl Chaos {
                 5..8 if !self.world.calls.is_empty() => {
                     let effect = self.take_call();
                     let outcome = self.outcome(&effect);
-                    let Effect { id, tenant, instance, .. } = effect;
-                    items.push(Item { tenant, instance, input: Input::Outcome { effect: id, outcome } });
+                    items.push(ended(effect, outcome));
+                }
+                8 if !self.past.is_empty() => {
+                    let (effect, outcome) = self.dice.pick(&self.past).clone();
+                    items.push(ended(effect, outcome));
                 }
                 _ => {
                     let number = self.slot();
@@ -129,8 +141,8 @@ impl Chaos {
             9 => Command::CreateUsers { users: vec![new_user(id, &user)] },
             10 => Command::DropUser { name: user, host: "%".into() },
             _ => {
-                let password = coffer_protocol::secret::Secret::new(PASSWORD);
-                Command::EnableRoot { password: vault().seal_password(&id.to_string(), &password) }
+                let password = vault().seal_password(&id.to_string(), &Secret::new(PASSWORD));
+                Command::EnableRoot { password }
             }
         };
         self.commands += 1;
@@ -153,13 +165,11 @@ impl Chaos {
             retry_after: None,
         };
         let roll = self.dice.below(100);
-        if roll >= 25 || self.dice.chance(50) {
-            let produced = self.world.outside.carry_out(effect);
-            if roll >= 25 {
-                return Ok(produced);
-            }
-        }
-        Err(failure(roll >= 3))
+        let is_done = roll >= 25 || self.dice.chance(50);
+        let produced = is_done.then(|| self.world.outside.carry_out(effect));
+        let outcome = produced.filter(|_| roll >= 25).ok_or_else(|| failure(roll >= 3));
+        self.past.push((effect.clone(), outcome.clone()));
+        outcome
     }
 
     fn observation(&mut self) -> Observation {
@@ -177,8 +187,7 @@ impl Chaos {
         let effect = self.take_call();
         let outcome = self.outcome(&effect);
         if self.dice.chance(85) {
-            let input = Input::Outcome { effect: effect.id, outcome };
-            self.world.give(effect.tenant, effect.instance, input).await;
+            self.world.step(vec![ended(effect, outcome)]).await;
         }
     }
 
@@ -233,7 +242,11 @@ impl Chaos {
     }
 }
 
-fn owner(slot: u8) -> coffer_domain::ids::TenantId {
+fn ended(effect: Effect, outcome: Outcome) -> Item {
+    Item { tenant: effect.tenant, instance: effect.instance, input: Input::Outcome { effect: effect.id, outcome } }
+}
+
+fn owner(slot: u8) -> TenantId {
     tenant(slot % 3 + 1)
 }
 

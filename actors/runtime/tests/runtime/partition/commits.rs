@@ -1,6 +1,9 @@
 //! Commits that fail: known not to be written, or nobody knows. The partition reloads and what was asked is done.
 
-use coffer_domain::{command::Command, instance::view::Status};
+use coffer_domain::{
+    command::Command,
+    instance::view::{Status, status},
+};
 use coffer_protocol::report::EngineState;
 use coffer_runtime::partition::Item;
 
@@ -19,7 +22,7 @@ async fn create_and_delete(world: &mut World) -> usize {
     world.ask(&order).await.unwrap();
     world.come_to_rest().await;
     world.hear(id, EngineState::Running).await;
-    assert_eq!(coffer_domain::instance::view::status(&world.instance(id)), Status::Active);
+    assert_eq!(status(&world.instance(id)), Status::Active);
     assert_eq!(world.outside.things().done("prepare"), 1);
     let delete = envelope(command_id(2), id, Command::Delete, world.now);
     world.ask(&delete).await.unwrap();

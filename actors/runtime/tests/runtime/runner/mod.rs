@@ -1,7 +1,10 @@
 //! One runner: what it does around a commit, and when one fails.
 
 use coffer_domain::{
-    instance::view::{OperatingStatus, Status},
+    instance::{
+        state::OperationKind,
+        view::{OperatingStatus, Status},
+    },
     rejection::RejectionKind,
 };
 use coffer_runtime::{
@@ -93,7 +96,7 @@ fn a_rehearsed_crash_ends_the_runner_at_its_border() {
     run(async {
         let solo = Solo::start().await;
         let border = Border { operation: "create", step: "ensure_volume", moment: Moment::AfterCommit };
-        assert!(borders::of(coffer_domain::instance::state::OperationKind::Create).contains(&border));
+        assert!(borders::of(OperationKind::Create).contains(&border));
         solo.faults.stop(Stop::At(border.clone()));
         let order = envelope(command_id(1), instance(1), create(instance(1)), solo.now());
         solo.ask(&order).await.unwrap();

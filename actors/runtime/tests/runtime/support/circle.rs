@@ -11,7 +11,7 @@ use std::{
 
 use coffer_domain::{
     command::{Command, Envelope},
-    ids::{InstanceId, TenantId},
+    ids::{CommandId, InstanceId, TenantId},
     instance::{
         InstanceView,
         view::{OperatingStatus, Status},
@@ -137,7 +137,7 @@ impl Circle {
         &self,
         tenant: &TenantId,
         id: InstanceId,
-        command: coffer_domain::ids::CommandId,
+        command: CommandId,
         limit: Duration,
     ) -> Option<Result<(), String>> {
         self.runtime().settled(tenant, id, command, limit).await

@@ -8,6 +8,7 @@ use coffer_domain::{
     instance::{Instance, InstanceView},
     quota::Limits,
     rejection::Rejection,
+    time::Timestamp,
 };
 use coffer_ports::transport::{Delivery, Start, Transport};
 use coffer_protocol::topics;
@@ -114,7 +115,7 @@ impl Solo {
         self.store.instance(PARTITION, &tenant(1), id).unwrap()
     }
 
-    pub fn now(&self) -> coffer_domain::time::Timestamp {
+    pub fn now(&self) -> Timestamp {
         SystemClock::default().now()
     }
 

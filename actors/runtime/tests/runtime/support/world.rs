@@ -29,7 +29,7 @@ use super::{
     invariants,
     outside::Outside,
     poll::until,
-    samples::{START, catalogue, instance, tenant},
+    samples::{START, catalogue, command_id, create, envelope, instance, tenant},
 };
 
 pub const PARTITION: u32 = 3;
@@ -37,6 +37,8 @@ pub const PARTITION: u32 = 3;
 const BATCH: usize = 256;
 /// Steps after which everything must have come to rest.
 const STEPS_TO_REST: usize = 2000;
+/// Commands of the world's own begin here, so that they are not a test's.
+const FIRST_OWN_COMMAND: u32 = 1_000_000;
 
 pub type Answers = Vec<Result<Accepted, Rejection>>;
 
@@ -227,10 +229,9 @@ impl World {
     /// Makes [`instance`] `number` and brings it up.
     pub async fn active(&mut self, number: u8) -> InstanceId {
         let id = instance(number);
-        let create = super::samples::create(id);
-        let command = super::samples::command_id(1_000_000 + u32::from(number));
-        let envelope = super::samples::envelope(command, id, create, self.now);
-        self.ask(&envelope).await.unwrap();
+        let command = command_id(FIRST_OWN_COMMAND + u32::from(number));
+        let order = envelope(command, id, create(id), self.now);
+        self.ask(&order).await.unwrap();
         self.come_to_rest().await;
         self.hear(id, EngineState::Running).await;
         id
