@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from harness.coffer import Coffer
 
 # Every Coffer of the test that runs now, so that a failure can show their logs.
 RUNNING: list[Coffer] = []
+
+
+def pytest_configure() -> None:
+    """A test run that is told to stop cleans up like one that is interrupted by hand."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
