@@ -37,13 +37,13 @@ def place() -> Iterator[Path]:
 
 
 def quickstart(
+    home: Path,
     bin_dir: Path,
     *arguments: str,
     script: Path = REPOSITORY / "ops/quickstart",
     user: str | None = None,
-    home: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home or Path.home()), "COFFER_BIN_DIR": str(bin_dir)}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "COFFER_BIN_DIR": str(bin_dir)}
     return subprocess.run(
         [script, *arguments],
         env=environment,
@@ -82,7 +82,7 @@ def test_once_from_a_deep_path(bin_dir: Path, place: Path):
     for parent in state_dir.parents:
         if place in parent.parents:
             parent.chmod(0o711)
-    done = quickstart(bin_dir, "--once", "--state-dir", str(state_dir), script=clone / "ops/quickstart")
+    done = quickstart(place, bin_dir, "--once", "--state-dir", str(state_dir), script=clone / "ops/quickstart")
     assert_played(done)
     assert not state_dir.exists()
     assert not processes.mentioning(str(state_dir))
@@ -91,9 +91,9 @@ def test_once_from_a_deep_path(bin_dir: Path, place: Path):
 def test_twice_in_a_row(bin_dir: Path, place: Path):
     state_dir = place / "state"
     arguments = ("--state-dir", str(state_dir), "--listen", "127.0.0.1:0")
-    first = quickstart(bin_dir, *arguments)
+    first = quickstart(place, bin_dir, *arguments)
     assert_played(first)
-    second = quickstart(bin_dir, *arguments)
+    second = quickstart(place, bin_dir, *arguments)
     assert_played(second)
     assert len(processes.engines(state_dir)) == 1
     # What it tells people to paste works.
@@ -108,7 +108,7 @@ def test_twice_in_a_row(bin_dir: Path, place: Path):
     # It is stopped and started again, too.
     os.kill(int(re.search(r"kill (\d+)", second.stdout)[1]), signal.SIGTERM)
     wait_for("coffer to stop", lambda: not (state_dir / "endpoints.json").exists(), 30)
-    third = quickstart(bin_dir, *arguments)
+    third = quickstart(place, bin_dir, *arguments)
     assert_played(third)
     stop(bin_dir, state_dir, third.stdout)
 
@@ -125,19 +125,19 @@ def test_two_users_side_by_side(bin_dir: Path, place: Path):
     shutil.copytree(REPOSITORY / "ops", clone / "ops")
     shutil.copy(REPOSITORY / "Cargo.toml", clone)
     clone.chmod(0o755)
-    first = quickstart(programs, "--state-dir", str(mine), "--listen", "127.0.0.1:0")
+    first = quickstart(place, programs, "--state-dir", str(mine), "--listen", "127.0.0.1:0")
     assert_played(first)
     with another_user(place) as home:
-        again = {"script": clone / "ops/quickstart", "user": OTHER_USER, "home": home}
-        refused = quickstart(programs, "--state-dir", str(mine), **again)
+        again = {"script": clone / "ops/quickstart", "user": OTHER_USER}
+        refused = quickstart(home, programs, "--state-dir", str(mine), **again)
         assert refused.returncode != 0
         assert f"{mine} is not yours" in refused.stderr
         # The first one's port, asked for by name, is taken: the second says so and ends.
         port = re.search(r"OS_AUTH_URL=http://127.0.0.1:(\d+)", first.stdout)[1]
-        clash = quickstart(programs, "--once", "--listen", f"127.0.0.1:{port}", **again)
+        clash = quickstart(home, programs, "--once", "--listen", f"127.0.0.1:{port}", **again)
         assert clash.returncode != 0
         assert "failed in the step: start coffer dev" in clash.stderr
-        assert_played(quickstart(programs, "--once", **again))
+        assert_played(quickstart(home, programs, "--once", **again))
         assert not [process for process in processes.processes() if owner(process.pid) == OTHER_USER]
     assert len(processes.engines(mine)) == 1
     stop(programs, mine, first.stdout)
