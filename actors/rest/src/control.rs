@@ -56,8 +56,8 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// A fresh key for the first server of a new instance, wrapped.
     fn new_server_key(&self, instance: InstanceId) -> ServerKey;
 
-    /// Whether commands can be taken and reads are current.
-    fn is_ready(&self) -> bool;
+    /// Whether commands can be taken and reads are current; if not, why, in one sentence.
+    fn readiness(&self) -> Result<(), String>;
 
     fn now(&self) -> Timestamp;
 }

@@ -6,6 +6,7 @@
 //!
 //! * [`config`], [`control`] – what the server crate hands in;
 //! * `routes` – every path that exists;
+//! * [`telemetry`] – what is counted and logged of requests;
 //! * `observe`, `request_id`, `auth`, `caller` – around each request: log, metrics, correlation, who calls;
 //! * `body`, `schema`, `paging`, `links`, `quoting`, `times`, `random`, `error` – what all resources share;
 //! * `commands` – from a request to a committed command;
@@ -18,7 +19,7 @@ use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web};
 use coffer_ports::identity::Identity;
 use prometheus::Registry;
 
-use crate::{config::Config, control::ControlPlane, observe::Metrics};
+use crate::{config::Config, control::ControlPlane, telemetry::Metrics};
 
 mod auth;
 mod body;
@@ -44,6 +45,7 @@ mod request_id;
 mod root;
 mod routes;
 mod schema;
+pub mod telemetry;
 mod times;
 mod users;
 mod versions;

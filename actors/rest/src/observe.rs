@@ -13,36 +13,18 @@ use actix_web::{
     middleware::Next,
     web,
 };
-use prometheus::{HistogramOpts, HistogramVec, Registry};
+use coffer_ports::telemetry::Happening;
 use tracing::{Instrument, Span, field};
 
 use crate::{
     Shim,
     caller::Caller,
     request_id::{self, RequestId, uuid_of},
+    telemetry::{Answer, Metrics, ProbeAnswered, RequestAnswered, RequestFailed},
 };
-
-/// Seconds; from a read of the local store up to a command that waits for the guest.
-const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
 /// Label of all paths that are no route, so that strangers cannot grow the metric.
 const UNMATCHED: &str = "unmatched";
-
-pub(crate) struct Metrics {
-    durations: HistogramVec,
-}
-
-impl Metrics {
-    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let options = HistogramOpts::new(
-            "coffer_rest_request_duration_seconds",
-            "Time from a request's head to its answer, by method, route pattern and status.",
-        );
-        let durations = HistogramVec::new(options.buckets(BUCKETS.to_vec()), &["method", "route", "status"])?;
-        registry.register(Box::new(durations.clone()))?;
-        Ok(Self { durations })
-    }
-}
 
 /// The outermost middleware.
 pub(crate) async fn observe(
@@ -74,12 +56,12 @@ pub(crate) async fn observe(
     let route = response.request().match_pattern().unwrap_or_else(|| UNMATCHED.into());
     let elapsed = started.elapsed();
     let status = response.status();
-    shim.metrics.durations.with_label_values(&[method, &route, status.as_str()]).observe(elapsed.as_secs_f64());
     span.record("route", route.as_str());
     span.record("status", status.as_u16());
     span.record("elapsed_ms", elapsed.as_micros() as f64 / 1000.0);
     record_subject(&span, &response);
-    span.in_scope(|| log_end(&response, &route));
+    let answer = Answer { method, route: &route, status, elapsed };
+    span.in_scope(|| tell(&shim.metrics, answer, response.response().error()));
     Ok(response)
 }
 
@@ -93,13 +75,12 @@ fn record_subject<B>(span: &Span, response: &ServiceResponse<B>) {
     }
 }
 
-fn log_end<B>(response: &ServiceResponse<B>, route: &str) {
-    let status = response.status();
-    let is_failure = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
-    match response.response().error() {
-        Some(error) if is_failure => tracing::error!("answered: {error}"),
-        _ if is_probe(route) => tracing::debug!("answered"),
-        _ => tracing::info!("answered"),
+fn tell(metrics: &Metrics, answer: Answer<'_>, error: Option<&actix_web::Error>) {
+    let is_failure = answer.status.is_server_error() && answer.status != StatusCode::NOT_IMPLEMENTED;
+    match error {
+        Some(error) if is_failure => RequestFailed { answer, error }.emit(metrics),
+        _ if is_probe(answer.route) => ProbeAnswered(answer).emit(metrics),
+        _ => RequestAnswered(answer).emit(metrics),
     }
 }
 

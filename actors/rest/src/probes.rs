@@ -1,6 +1,6 @@
 //! For machines that watch: is the process up, can it serve, how does it fare. No token wanted.
 
-use actix_web::{HttpResponse, http::StatusCode, web::Data};
+use actix_web::{HttpResponse, body::MessageBody, http::StatusCode, web::Data};
 use prometheus::TextEncoder;
 
 use crate::{
@@ -21,16 +21,15 @@ pub(crate) async fn healthz() -> HttpResponse {
     text(StatusCode::OK, "OK")
 }
 
-/// 503 while commands cannot be taken or reads are not current.
+/// 503 with the reason while commands cannot be taken or reads are not current.
 pub(crate) async fn readyz(shim: Data<Shim>) -> HttpResponse {
-    if shim.control.is_ready() {
-        text(StatusCode::OK, "OK")
-    } else {
-        text(StatusCode::SERVICE_UNAVAILABLE, "not ready")
+    match shim.control.readiness() {
+        Ok(()) => text(StatusCode::OK, "OK"),
+        Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}")),
     }
 }
 
-fn text(status: StatusCode, body: &'static str) -> HttpResponse {
+fn text(status: StatusCode, body: impl MessageBody + 'static) -> HttpResponse {
     HttpResponse::build(status).content_type("text/plain; charset=UTF-8").body(body)
 }
 

@@ -16,6 +16,7 @@ use coffer_domain::{
 use coffer_ports::{
     Error, ErrorKind,
     cloud::{Address, Compute, Network, Owner, ServerRequest, VolumeRequest, Volumes},
+    telemetry::Happening,
 };
 use coffer_protocol::boot::{Bootstrap, FirstBoot};
 use tokio::{
@@ -23,7 +24,7 @@ use tokio::{
     sync::{Semaphore, oneshot},
 };
 
-use crate::{link::cell_of, metrics::Metrics, vault::Vault};
+use crate::{fullness, link::cell_of, metrics::Metrics, telemetry::EffectEnded, vault::Vault};
 
 /// Calls to the outside at a time, over all instances.
 const CONCURRENCY: usize = 64;
@@ -53,7 +54,13 @@ impl Dispatcher {
     /// Effects are carried out on `handle`, a multi-thread runtime: never on a partition's thread.
     pub fn new(connectors: Connectors, vault: Arc<Vault>, metrics: Metrics, handle: Handle) -> Arc<Self> {
         let slots = Semaphore::new(CONCURRENCY);
-        Arc::new(Self { connectors, vault, metrics, slots, queues: Mutex::default(), handle })
+        let bounded = metrics.bounded.clone();
+        let dispatcher = Arc::new(Self { connectors, vault, metrics, slots, queues: Mutex::default(), handle });
+        let weak = Arc::downgrade(&dispatcher);
+        bounded.register(fullness::EFFECT_SLOTS, CONCURRENCY, move || {
+            Some(CONCURRENCY - weak.upgrade()?.slots.available_permits())
+        });
+        dispatcher
     }
 
     /// Carries the effect out in the background and hands its outcome to `done`, exactly once. Effects of one instance
@@ -92,11 +99,7 @@ impl Dispatcher {
             .await
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "deadline", "there was no answer in time")));
         self.metrics.effects_running.dec();
-        let label = result.as_ref().map_or_else(|error| error.kind.as_str(), |_| "ok");
-        self.metrics.effects.with_label_values(&[effect.action.as_str(), label]).inc();
-        if let Err(error) = &result {
-            tracing::warn!(effect = %effect.id, instance = %effect.instance, code = %error.code, %error, "an effect failed");
-        }
+        EffectEnded { effect, result: &result }.emit(&self.metrics);
         result.map_err(|error| failure(&error))
     }
 

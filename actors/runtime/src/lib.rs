@@ -10,6 +10,9 @@
 //! * [`timers`] – durable timers, with grace after a take-over;
 //! * [`vault`] – secrets at rest;
 //! * [`borders`] – the named places at which a crash is rehearsed;
+//! * [`post`] – records between the broker and the partitions;
+//! * [`room_watch`] – looks how full the store's file system is;
+//! * [`metrics`], [`telemetry`], [`fullness`], [`instance_metrics`] – what is counted and logged of all this;
 //! * [`runtime`] – starts it all and is the handle that the server wires up.
 //!
 //! Absent on purpose: no HTTP, no Kafka, no cloud – those are behind ports. Nothing outside is awaited while a
@@ -18,13 +21,18 @@
 pub mod borders;
 pub mod clock;
 pub mod dispatcher;
+pub mod fullness;
+pub mod instance_metrics;
 pub mod instances;
 pub mod link;
 pub mod local_log;
 pub mod metrics;
 pub mod partition;
+pub mod post;
+pub mod room_watch;
 pub mod runner;
 pub mod runtime;
 pub mod store;
+pub mod telemetry;
 pub mod timers;
 pub mod vault;

@@ -20,7 +20,10 @@ use coffer_domain::{
     },
     time::{Millis, SECOND, Timestamp},
 };
-use coffer_ports::transport::{Incoming, Outgoing};
+use coffer_ports::{
+    telemetry::Happening,
+    transport::{Incoming, Outgoing},
+};
 use coffer_protocol::{
     command::ToAgent,
     report::{EngineState, FromAgent, Heartbeat, Report},
@@ -32,10 +35,12 @@ use tokio::sync::mpsc;
 use crate::{
     metrics::Metrics,
     partition::Item,
+    telemetry::{AgentMessageRefused, AgentSendDeferred, AgentSilent, SessionOpened},
     vault::{Vault, instance_of_key, random, random_nonce},
 };
 use orders::Pending;
-use session::{Challenges, Refusal, SeenEnrols, Session};
+pub use session::Refusal;
+use session::{Challenges, SeenEnrols, Session};
 
 /// The volume's fill is told in steps of this many bytes.
 const GAUGE_STEP_BYTES: u64 = 1 << 20;
@@ -132,6 +137,7 @@ impl Links {
 
     pub fn remove(&mut self, instance: InstanceId) {
         self.links.remove(&instance);
+        self.parts.metrics.instances.forget(instance);
     }
 
     /// Sends an agent's order, now and until it is withdrawn. Returns an outcome where it can never be sent.
@@ -181,13 +187,8 @@ impl Links {
                 items
             }
             Err(refusal) => {
-                self.parts.metrics.agent_messages_refused.with_label_values(&[refusal.as_str()]).inc();
-                tracing::warn!(
-                    reason = refusal.as_str(),
-                    cell = self.cell,
-                    offset = record.offset,
-                    "a message of an agent is refused"
-                );
+                AgentMessageRefused { reason: refusal, cell: &self.cell, offset: record.offset }
+                    .emit(&self.parts.metrics);
                 Vec::new()
             }
         }
@@ -202,6 +203,7 @@ impl Links {
             if !link.told.silent && now - link.heard_at >= SILENCE {
                 link.told = Told { silent: true, ..Told::default() };
                 link.session = None;
+                AgentSilent { tenant: &link.tenant, instance }.emit(&self.parts.metrics);
                 items.push(link.item(instance, Input::Observed(Observation::Silent)));
             }
             let established = link.session.as_ref().is_some_and(|session| session.established);
@@ -245,7 +247,11 @@ impl Links {
         let first_word = session.accept(message.session.as_deref(), header.sequence)?;
         link.heard_at = now;
         if first_word {
+            SessionOpened { tenant: &link.tenant, instance }.emit(&self.parts.metrics);
             link.pending.values_mut().for_each(|pending| pending.send_at(now));
+        }
+        if let Report::Heartbeat(heartbeat) = &message.report {
+            self.parts.metrics.instances.tell(&link.tenant, instance, &heartbeat.metrics);
         }
         let items = link.fold(instance, message.report, now);
         if first_word {
@@ -296,7 +302,7 @@ impl Links {
             value,
         };
         if self.parts.outgoing.try_send(record).is_err() {
-            self.parts.metrics.agent_sends_deferred.inc();
+            AgentSendDeferred { instance, cell: &self.cell }.emit(&self.parts.metrics);
         }
     }
 }

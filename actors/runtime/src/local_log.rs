@@ -1,12 +1,24 @@
 //! The log of a single host: the store itself. A batch is one synced write, so commit and apply are one.
 
-use std::{sync::Arc, thread};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 use async_trait::async_trait;
-use coffer_ports::log::{Batch, CommitError, Log};
+use coffer_ports::{
+    log::{Batch, CommitError, Log},
+    telemetry::Bounded,
+};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::store::Store;
+use crate::{
+    fullness, post,
+    store::{Store, room::Standing},
+};
 
 /// Batches that wait for the writer at most; each partition has one under way at a time.
 const QUEUE: usize = 256;
@@ -22,9 +34,13 @@ pub struct LocalLog {
 
 impl LocalLog {
     /// Starts the writer; it ends when the log is dropped.
-    pub fn start(store: Arc<Store>) -> std::io::Result<Self> {
+    pub fn start(store: Arc<Store>, bounded: &Bounded) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        thread::Builder::new().name("log".into()).spawn(move || write_all(&store, queue))?;
+        post::watch(bounded, fullness::LOG_QUEUE, &jobs);
+        let writing = Arc::new(AtomicUsize::new(0));
+        let weak = Arc::downgrade(&writing);
+        bounded.register(fullness::LOG_GROUP, GROUP, move || Some(weak.upgrade()?.load(Ordering::Relaxed)));
+        thread::Builder::new().name("log".into()).spawn(move || write_all(&store, queue, &writing))?;
         Ok(Self { jobs })
     }
 }
@@ -39,12 +55,17 @@ impl Log for LocalLog {
     }
 }
 
-fn write_all(store: &Store, mut queue: mpsc::Receiver<Job>) {
+fn write_all(store: &Store, mut queue: mpsc::Receiver<Job>, writing: &AtomicUsize) {
     let mut jobs: Vec<Job> = Vec::with_capacity(GROUP);
     while queue.blocking_recv_many(&mut jobs, GROUP) > 0 {
+        writing.store(jobs.len(), Ordering::Relaxed);
         let (batches, waiting): (Vec<Batch>, Vec<_>) = jobs.drain(..).unzip();
-        // RocksDB does not say whether a failed write left something behind: the partitions reload.
-        let result = store.write(&batches).map_err(|error| CommitError::Uncertain(error.to_string()));
+        let result = match store.room().standing() {
+            Standing::Stopped(reason) => Err(CommitError::Refused(reason)),
+            // RocksDB does not say whether a failed write left something behind: the partitions reload.
+            _ => store.write(&batches).map_err(|error| CommitError::Uncertain(error.to_string())),
+        };
+        writing.store(0, Ordering::Relaxed);
         for done in waiting {
             // Nobody waits when the partition has ended meanwhile.
             let _ = done.send(result.clone());

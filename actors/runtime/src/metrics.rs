@@ -1,87 +1,236 @@
-//! Counters and gauges of the runtime. Labels come from fixed sets, never from clients.
+//! Counters and gauges of the runtime. Labels come from fixed sets, never from clients, except those of
+//! [`crate::instance_metrics`], whose number is bounded.
 
+use std::sync::Arc;
+
+use coffer_ports::telemetry::{Bounded, Described, Meter, Throttles};
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, exponential_buckets,
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector,
+    exponential_buckets,
 };
 
-/// One set for all partitions of a process.
+use crate::{
+    fullness::{self, FullnessCollector},
+    instance_metrics::{self, InstanceMetrics},
+    telemetry,
+};
+
+const COMMANDS: Described =
+    Described::counter("coffer_commands_total", &["verb", "result"], "Commands decided, by verb and result.");
+const EFFECTS: Described =
+    Described::counter("coffer_effects_total", &["action", "result"], "Effects that ended, by action and result.");
+const EFFECTS_RUNNING: Described = Described::gauge("coffer_effects_running", &[], "Effects being carried out.");
+const OPERATIONS_STARTED: Described =
+    Described::counter("coffer_operations_started_total", &["operation"], "Operations of instances that were started.");
+const OPERATIONS_ENDED: Described = Described::counter(
+    "coffer_operations_ended_total",
+    &["operation", "result"],
+    "Operations of instances that ended, well or broken.",
+);
+const BATCH_INPUTS: Described = Described::histogram("coffer_batch_inputs", &[], "Inputs per committed batch.");
+const COMMIT_SECONDS: Described =
+    Described::histogram("coffer_commit_seconds", &[], "Seconds until a batch is durable.");
+const COMMITS_REFUSED: Described = Described::counter(
+    "coffer_commits_refused_total",
+    &[],
+    "Batches that were not written, for sure: the partition reloaded.",
+);
+const COMMITS_UNCERTAIN: Described = Described::counter(
+    "coffer_commits_uncertain_total",
+    &[],
+    "Batches whose fate was unknown: the partition reloaded.",
+);
+const PARTITIONS_LOADED: Described =
+    Described::counter("coffer_partitions_loaded_total", &[], "Partitions that were loaded from the store, or again.");
+const AGENT_MESSAGES: Described =
+    Described::counter("coffer_agent_messages_total", &[], "Messages of agents that were taken in.");
+const AGENT_MESSAGES_REFUSED: Described = Described::counter(
+    "coffer_agent_messages_refused_total",
+    &["reason"],
+    "Messages of agents that were refused, by reason.",
+);
+const AGENT_MESSAGES_DROPPED: Described = Described::counter(
+    "coffer_agent_messages_dropped_total",
+    &[],
+    "Messages of agents that found their partition's queue full; its agents are asked anew.",
+);
+const AGENT_SENDS_DEFERRED: Described = Described::counter(
+    "coffer_agent_sends_deferred_total",
+    &[],
+    "Messages to agents that found the outgoing queue full and are sent again later.",
+);
+const AGENT_SENDS_FAILED: Described = Described::counter(
+    "coffer_agent_sends_failed_total",
+    &[],
+    "Messages to agents that the broker did not take and that are sent again later.",
+);
+const AGENT_SESSIONS: Described =
+    Described::counter("coffer_agent_sessions_total", &[], "Sessions that agents have answered.");
+const AGENTS_SILENT: Described =
+    Described::counter("coffer_agents_silent_total", &[], "Times that an agent was not heard of for too long.");
+const INTAKE_REFUSED: Described = Described::counter(
+    "coffer_intake_refused_total",
+    &["reason"],
+    "Commands on the intake topic that were not done, by reason.",
+);
+const STORE_FREE_BYTES: Described =
+    Described::gauge("coffer_store_free_bytes", &[], "Bytes free on the store's file system.");
+const STORE_REFUSES: Described = Described::gauge(
+    "coffer_store_refuses",
+    &["what"],
+    "1 while the store refuses new commands (almost full) or all commits (full or failing).",
+);
+const STORE_CHANGES: Described = Described::counter(
+    "coffer_store_changes_total",
+    &["to"],
+    "Times that the store came to be open, low on room or stopped.",
+);
+/// How full each thing with a bound is; see [`crate::fullness`].
+pub const BOUNDED_USED: Described = Described::gauge(
+    "coffer_bounded_used",
+    &["thing"],
+    "How much of each bounded thing is in use; of several of a kind, the fullest.",
+);
+pub const BOUNDED_LIMIT: Described =
+    Described::gauge("coffer_bounded_limit", &["thing"], "The bound of each bounded thing.");
+
+/// Every metric of this component.
+pub fn described() -> Vec<Described> {
+    let mut all = vec![
+        COMMANDS,
+        EFFECTS,
+        EFFECTS_RUNNING,
+        OPERATIONS_STARTED,
+        OPERATIONS_ENDED,
+        BATCH_INPUTS,
+        COMMIT_SECONDS,
+        COMMITS_REFUSED,
+        COMMITS_UNCERTAIN,
+        PARTITIONS_LOADED,
+        AGENT_MESSAGES,
+        AGENT_MESSAGES_REFUSED,
+        AGENT_MESSAGES_DROPPED,
+        AGENT_SENDS_DEFERRED,
+        AGENT_SENDS_FAILED,
+        AGENT_SESSIONS,
+        AGENTS_SILENT,
+        INTAKE_REFUSED,
+        STORE_FREE_BYTES,
+        STORE_REFUSES,
+        STORE_CHANGES,
+        BOUNDED_USED,
+        BOUNDED_LIMIT,
+    ];
+    all.extend(instance_metrics::DESCRIBED);
+    all
+}
+
+/// One set for all partitions of a process. What each counts stands in its description above.
 #[derive(Clone)]
 pub struct Metrics {
-    /// Commands decided, by verb and result (`accepted`, `repeated`, or the rejection's kind).
+    /// The result is `accepted`, `repeated`, or the rejection's kind.
     pub commands: IntCounterVec,
-    /// Effects that ended, by action and result (`ok` or an error kind).
+    /// The result is `ok` or an error kind.
     pub effects: IntCounterVec,
-    /// Effects being carried out.
     pub effects_running: IntGauge,
-    /// Inputs per committed batch.
+    pub operations_started: IntCounterVec,
+    /// The result is `ok` or `broken`.
+    pub operations_ended: IntCounterVec,
     pub batch_inputs: Histogram,
-    /// Seconds from handing a batch to the log until it is durable.
     pub commit_seconds: Histogram,
-    /// Batches whose fate was unknown: the partition reloaded.
+    pub commits_refused: IntCounter,
     pub commits_uncertain: IntCounter,
-    /// Inputs that wait in a partition's inbox; its bound is [`crate::runner::INBOX`].
-    pub inbox: IntGaugeVec,
-    /// Messages of agents that were refused, by reason.
-    pub agent_messages_refused: IntCounterVec,
-    /// Messages of agents that were taken in.
+    pub partitions_loaded: IntCounter,
     pub agent_messages: IntCounter,
-    /// Messages to agents that found the outgoing queue full and will be sent again later.
+    pub agent_messages_refused: IntCounterVec,
+    pub agent_messages_dropped: IntCounter,
     pub agent_sends_deferred: IntCounter,
-    /// Commands on the intake topic that could not be read or were rejected, by reason.
+    pub agent_sends_failed: IntCounter,
+    pub agent_sessions: IntCounter,
+    pub agents_silent: IntCounter,
     pub intake_refused: IntCounterVec,
+    pub store_free_bytes: IntGauge,
+    /// What is `commands` or `commits`.
+    pub store_refuses: IntGaugeVec,
+    /// To `open`, `low` or `stopped`.
+    pub store_changes: IntCounterVec,
+    /// Every thing with a bound registers itself here.
+    pub bounded: Bounded,
+    /// What agents tell of their instances.
+    pub instances: InstanceMetrics,
+    throttles: Arc<Throttles>,
 }
 
 impl Metrics {
     /// Registers all of them.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let counters = |name: &str, help: &str, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
-        let metrics = Self {
-            commands: counters("coffer_commands_total", "Commands decided.", &["verb", "result"])?,
-            effects: counters("coffer_effects_total", "Effects that ended.", &["action", "result"])?,
-            effects_running: IntGauge::new("coffer_effects_running", "Effects being carried out.")?,
-            batch_inputs: Histogram::with_opts(
-                HistogramOpts::new("coffer_batch_inputs", "Inputs per committed batch.")
-                    .buckets(exponential_buckets(1.0, 2.0, 9)?),
-            )?,
-            commit_seconds: Histogram::with_opts(
-                HistogramOpts::new("coffer_commit_seconds", "Seconds until a batch is durable.")
-                    .buckets(exponential_buckets(0.0001, 2.0, 15)?),
-            )?,
-            commits_uncertain: IntCounter::new(
-                "coffer_commits_uncertain_total",
-                "Batches whose fate was unknown: the partition reloaded.",
-            )?,
-            inbox: IntGaugeVec::new(
-                Opts::new("coffer_partition_inbox", "Inputs that wait in a partition's inbox."),
-                &["partition"],
-            )?,
-            agent_messages_refused: counters(
-                "coffer_agent_messages_refused_total",
-                "Messages of agents that were refused.",
-                &["reason"],
-            )?,
-            agent_messages: IntCounter::new("coffer_agent_messages_total", "Messages of agents that were taken in.")?,
-            agent_sends_deferred: IntCounter::new(
-                "coffer_agent_sends_deferred_total",
-                "Messages to agents that found the outgoing queue full.",
-            )?,
-            intake_refused: counters(
-                "coffer_intake_refused_total",
-                "Commands on the intake topic that were not done.",
-                &["reason"],
-            )?,
-        };
-        registry.register(Box::new(metrics.commands.clone()))?;
-        registry.register(Box::new(metrics.effects.clone()))?;
-        registry.register(Box::new(metrics.effects_running.clone()))?;
-        registry.register(Box::new(metrics.batch_inputs.clone()))?;
-        registry.register(Box::new(metrics.commit_seconds.clone()))?;
-        registry.register(Box::new(metrics.commits_uncertain.clone()))?;
-        registry.register(Box::new(metrics.inbox.clone()))?;
-        registry.register(Box::new(metrics.agent_messages_refused.clone()))?;
-        registry.register(Box::new(metrics.agent_messages.clone()))?;
-        registry.register(Box::new(metrics.agent_sends_deferred.clone()))?;
-        registry.register(Box::new(metrics.intake_refused.clone()))?;
-        Ok(metrics)
+        let bounded = Bounded::default();
+        let register = Register(registry);
+        registry.register(Box::new(FullnessCollector::new(bounded.clone())?))?;
+        let instances = InstanceMetrics::register(registry)?;
+        let exported = instances.clone();
+        bounded.register(fullness::EXPORTED_INSTANCES, instance_metrics::MAX_EXPORTED, move || Some(exported.len()));
+        Ok(Self {
+            commands: register.counters(&COMMANDS)?,
+            effects: register.counters(&EFFECTS)?,
+            effects_running: register.gauge(&EFFECTS_RUNNING)?,
+            operations_started: register.counters(&OPERATIONS_STARTED)?,
+            operations_ended: register.counters(&OPERATIONS_ENDED)?,
+            batch_inputs: register.histogram(&BATCH_INPUTS, exponential_buckets(1.0, 2.0, 9)?)?,
+            commit_seconds: register.histogram(&COMMIT_SECONDS, exponential_buckets(0.0001, 2.0, 15)?)?,
+            commits_refused: register.counter(&COMMITS_REFUSED)?,
+            commits_uncertain: register.counter(&COMMITS_UNCERTAIN)?,
+            partitions_loaded: register.counter(&PARTITIONS_LOADED)?,
+            agent_messages: register.counter(&AGENT_MESSAGES)?,
+            agent_messages_refused: register.counters(&AGENT_MESSAGES_REFUSED)?,
+            agent_messages_dropped: register.counter(&AGENT_MESSAGES_DROPPED)?,
+            agent_sends_deferred: register.counter(&AGENT_SENDS_DEFERRED)?,
+            agent_sends_failed: register.counter(&AGENT_SENDS_FAILED)?,
+            agent_sessions: register.counter(&AGENT_SESSIONS)?,
+            agents_silent: register.counter(&AGENTS_SILENT)?,
+            intake_refused: register.counters(&INTAKE_REFUSED)?,
+            store_free_bytes: register.gauge(&STORE_FREE_BYTES)?,
+            store_refuses: register.gauges(&STORE_REFUSES)?,
+            store_changes: register.counters(&STORE_CHANGES)?,
+            bounded,
+            instances,
+            throttles: Arc::new(Throttles::new(telemetry::HAPPENINGS)),
+        })
+    }
+}
+
+impl Meter for Metrics {
+    fn throttles(&self) -> &Throttles {
+        &self.throttles
+    }
+}
+
+/// Makes metrics from their descriptions.
+struct Register<'a>(&'a Registry);
+
+impl Register<'_> {
+    fn add<C: Collector + Clone + 'static>(&self, collector: C) -> prometheus::Result<C> {
+        self.0.register(Box::new(collector.clone()))?;
+        Ok(collector)
+    }
+
+    fn counter(&self, described: &Described) -> prometheus::Result<IntCounter> {
+        self.add(IntCounter::new(described.name, described.help)?)
+    }
+
+    fn counters(&self, described: &Described) -> prometheus::Result<IntCounterVec> {
+        self.add(IntCounterVec::new(Opts::new(described.name, described.help), described.labels)?)
+    }
+
+    fn gauge(&self, described: &Described) -> prometheus::Result<IntGauge> {
+        self.add(IntGauge::new(described.name, described.help)?)
+    }
+
+    fn gauges(&self, described: &Described) -> prometheus::Result<IntGaugeVec> {
+        self.add(IntGaugeVec::new(Opts::new(described.name, described.help), described.labels)?)
+    }
+
+    fn histogram(&self, described: &Described, buckets: Vec<f64>) -> prometheus::Result<Histogram> {
+        self.add(Histogram::with_opts(HistogramOpts::new(described.name, described.help).buckets(buckets))?)
     }
 }

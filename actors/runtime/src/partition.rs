@@ -14,13 +14,17 @@ use coffer_domain::{
     rejection::{Rejection, RejectionKind},
     time::Timestamp,
 };
-use coffer_ports::log::{CommitError, Log};
+use coffer_ports::{
+    log::{CommitError, Log},
+    telemetry::Happening,
+};
 
 use crate::{
     borders::{Border, Borders, Moment},
     instances::{Consider, Considered, Instances},
     metrics::Metrics,
     store::{Store, StoreError, keys, rows},
+    telemetry::{CommandDecided, CommandOrigin, OperationEnded, OperationStarted},
     timers::Timers,
 };
 use overlay::Overlay;
@@ -67,6 +71,8 @@ pub struct Stepped {
     pub created: Vec<Arc<coffer_domain::instance::Instance>>,
     pub removed: Vec<InstanceId>,
     pub tasks_ended: Vec<TaskEnded>,
+    pub operations_started: Vec<OperationStarted>,
+    pub operations_ended: Vec<OperationEnded>,
 }
 
 /// Why a step ended without having been committed for sure.
@@ -172,7 +178,7 @@ impl Partition {
                 if let Some(verdict) = self.known(overlay, envelope, now)? {
                     return Ok(verdict);
                 }
-                Some((envelope.command_id, envelope.command.verb(), envelope.issued_at))
+                Some((envelope.command_id, envelope.issued_at, CommandOrigin::of(envelope)))
             }
             Input::Timer(id) => {
                 overlay.drop_timer(instance, id);
@@ -195,17 +201,17 @@ impl Partition {
                 if let Some(border) = outcome_of.and_then(|effect| outcome_border(&considered, &effect)) {
                     self.pass(&[border], Moment::AfterEffect)?;
                 }
-                overlay.take(&tenant, instance, usage, considered);
-                if let Some((id, _, issued_at)) = command {
+                overlay.take(&tenant, instance, usage, considered, now);
+                if let Some((id, issued_at, _)) = &command {
                     // A client's clock may be ahead: the answer is kept for as long as the command counts as young.
-                    overlay.remember(&tenant, id, rows::AcceptedRow { at: now.max(issued_at), instance });
+                    overlay.remember(&tenant, *id, rows::AcceptedRow { at: now.max(*issued_at), instance });
                 }
                 Verdict::Accepted { tenant, instance, repeated: false }
             }
             Err(rejection) => Verdict::Rejected(rejection),
         };
-        if let Some((_, verb, _)) = command {
-            self.parts.metrics.commands.with_label_values(&[verb, verdict.label()]).inc();
+        if let Some((_, _, origin)) = &command {
+            CommandDecided { command: origin, result: verdict.label() }.emit(&self.parts.metrics);
         }
         Ok(verdict)
     }
@@ -218,7 +224,7 @@ impl Partition {
             None => self.parts.store.accepted(&key)?,
         };
         if let Some(accepted) = accepted {
-            self.parts.metrics.commands.with_label_values(&[envelope.command.verb(), "repeated"]).inc();
+            CommandDecided { command: &CommandOrigin::of(envelope), result: "repeated" }.emit(&self.parts.metrics);
             let tenant = envelope.tenant.clone();
             return Ok(Some(Verdict::Accepted { tenant, instance: accepted.instance, repeated: true }));
         }
@@ -238,9 +244,6 @@ impl Partition {
         timer.observe_duration();
         if let Err(error) = committed {
             self.instances.abort(overlay.touched());
-            if matches!(error, CommitError::Uncertain(_)) {
-                self.parts.metrics.commits_uncertain.inc();
-            }
             return Err(StepError::NotCommitted(error));
         }
         self.pass(&borders, Moment::AfterCommit)?;

@@ -1,6 +1,13 @@
 //! The loop that feeds a partition: collects inputs, steps, answers, dispatches; reloads when a commit is uncertain.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use coffer_domain::{
     command::Envelope,
@@ -12,14 +19,20 @@ use coffer_domain::{
     rejection::{Rejection, RejectionKind},
     time::{MINUTE, Millis, SECOND, Timestamp},
 };
-use coffer_ports::transport::Incoming;
+use coffer_ports::{
+    log::CommitError,
+    telemetry::{Bounded, Happening},
+    transport::Incoming,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     clock::Clock,
     dispatcher::{Dispatcher, Ownership},
+    fullness,
     link::{LinkParts, Links, TICK},
     partition::{Accepted, Item, Partition, Parts, StepError, Stepped, TakenOver},
+    telemetry::{CommitRefused, CommitUncertain, PartitionLoaded},
 };
 
 /// Messages that wait for a partition at most; senders wait, the REST shim answers 503 after a while.
@@ -81,6 +94,10 @@ pub struct Runner {
     watchers: HashMap<CommandId, Vec<oneshot::Sender<Result<(), String>>>>,
     ended: EndedTasks,
     house_kept_at: Timestamp,
+    /// Told to stop while it waited for the log.
+    is_stopping: bool,
+    /// Times that it has loaded anew.
+    reloads: u64,
 }
 
 /// Why a runner ended before it was told to.
@@ -106,6 +123,7 @@ impl Runner {
     ) -> Result<Self, RunnerError> {
         let now = parts.clock.now();
         let (partition, links, outstanding) = load(ownership, &parts, now)?;
+        let bounded = parts.partition.metrics.bounded.clone();
         let mut runner = Self {
             ownership,
             parts,
@@ -114,8 +132,10 @@ impl Runner {
             inbox,
             sender,
             watchers: HashMap::new(),
-            ended: EndedTasks::default(),
+            ended: EndedTasks::watched(&bounded),
             house_kept_at: now,
+            is_stopping: false,
+            reloads: 0,
         };
         runner.dispatch(outstanding, now);
         Ok(runner)
@@ -124,8 +144,6 @@ impl Runner {
     /// Works until told to stop. Must run on an actix arbiter.
     pub async fn run(mut self) -> Result<(), RunnerError> {
         let mut next_tick = self.parts.clock.now();
-        let inbox_gauge =
-            self.parts.partition.metrics.inbox.with_label_values(&[&self.ownership.partition.to_string()]);
         loop {
             let mut messages = Vec::new();
             let wait = self.wait(next_tick);
@@ -136,7 +154,6 @@ impl Runner {
                 received = self.inbox.recv_many(&mut messages, BATCH) => if received == 0 { return Ok(()) },
                 () = tokio::time::sleep(wait) => {}
             }
-            inbox_gauge.set(i64::try_from(self.inbox.len()).unwrap_or(i64::MAX));
             let now = self.parts.clock.now();
             if now - next_tick > PAUSE {
                 tracing::warn!(partition = self.ownership.partition, "the control plane was stopped for a while");
@@ -153,9 +170,14 @@ impl Runner {
                 self.keep_house(now).await?;
             }
             work.add_all(self.partition.due(now, BATCH));
+            let reloads = self.reloads;
             self.step(work.items, work.answers, now).await?;
-            if work.stop {
+            if work.stop || self.is_stopping {
                 return Ok(());
+            }
+            if self.reloads != reloads {
+                // What waited for the log was no pause: all memory is new.
+                next_tick = self.parts.clock.now();
             }
         }
     }
@@ -192,11 +214,16 @@ impl Runner {
                 Ok(())
             }
             Err(StepError::NotCommitted(error)) => {
-                tracing::error!(partition = self.ownership.partition, %error, "a batch was not committed: the partition reloads");
+                let message = match &error {
+                    CommitError::Refused(_) => "The request could not be recorded; nothing was done.",
+                    CommitError::Uncertain(_) => {
+                        "The request could not be recorded; look whether it was done before you repeat it."
+                    }
+                };
                 for answer in answers.into_iter().flatten() {
-                    let message = "The request could not be recorded; look whether it was done before you repeat it.";
                     let _ = answer.send(Err(Rejection::new(RejectionKind::Busy, message)));
                 }
+                self.tell_not_committed(&error);
                 self.reload().await
             }
             Err(reason) => Err(self.error(reason)),
@@ -211,6 +238,9 @@ impl Runner {
                 let _ = answer.send(result);
             }
         }
+        let metrics = &self.parts.partition.metrics;
+        stepped.operations_ended.iter().for_each(|ended| ended.emit(metrics));
+        stepped.operations_started.iter().for_each(|started| started.emit(metrics));
         for instance in &stepped.created {
             self.links.add(instance, now);
         }
@@ -285,14 +315,25 @@ impl Runner {
         self.house_kept_at = now;
         self.partition.passivate(now);
         match self.partition.forget_old_answers(now, FORGET_AT_ONCE).await {
-            Err(StepError::NotCommitted(_)) => self.reload().await,
+            Err(StepError::NotCommitted(error)) => {
+                self.tell_not_committed(&error);
+                self.reload().await
+            }
             other => other.map(|_| ()).map_err(|reason| self.error(reason)),
         }
     }
 
-    /// Drops all memory and loads what the log says, after a breath: what stopped the log may need a moment to pass.
+    /// Drops all memory and loads what the log says, after a breath: what stopped the log may need a moment to pass, and
+    /// a full disk stays as long as it stays.
     async fn reload(&mut self) -> Result<(), RunnerError> {
         tokio::time::sleep(RELOAD_WAIT).await;
+        while !self.is_stopping
+            && let Some(refusal) = self.parts.partition.store.room().stopped_refusal()
+        {
+            self.refuse_all(&refusal);
+            tokio::time::sleep(RELOAD_WAIT).await;
+        }
+        self.reloads += 1;
         let now = self.parts.clock.now();
         let (partition, mut links, outstanding) = load(self.ownership, &self.parts, now)?;
         // The epoch is the same: agents refuse a sequence that they have seen.
@@ -301,6 +342,29 @@ impl Runner {
         self.links = links;
         self.dispatch(outstanding, now);
         Ok(())
+    }
+
+    fn tell_not_committed(&self, error: &CommitError) {
+        let (partition, metrics) = (self.ownership.partition, &self.parts.partition.metrics);
+        match error {
+            CommitError::Refused(reason) => CommitRefused { partition, reason }.emit(metrics),
+            CommitError::Uncertain(reason) => CommitUncertain { partition, reason }.emit(metrics),
+        }
+    }
+
+    /// Answers what waits while nothing can be committed. Outcomes and reports are let go: after the reload effects are
+    /// carried out again, and agents are asked again.
+    fn refuse_all(&mut self, refusal: &str) {
+        while let Ok(message) = self.inbox.try_recv() {
+            match message {
+                Message::Command { answer, .. } => {
+                    let _ = answer.send(Err(Rejection::new(RejectionKind::Busy, refusal)));
+                }
+                Message::Watch { tenant, instance, command, ended } => self.watch(&tenant, instance, command, ended),
+                Message::Stop => self.is_stopping = true,
+                Message::Outcome(_) | Message::Telemetry(_) | Message::Reconnected => {}
+            }
+        }
     }
 
     fn error(&self, reason: StepError) -> RunnerError {
@@ -337,9 +401,17 @@ impl Work {
 struct EndedTasks {
     order: std::collections::VecDeque<CommandId>,
     results: HashMap<CommandId, Result<(), String>>,
+    count: Arc<AtomicUsize>,
 }
 
 impl EndedTasks {
+    fn watched(bounded: &Bounded) -> Self {
+        let ended = Self::default();
+        let weak = Arc::downgrade(&ended.count);
+        bounded.register(fullness::ENDED_TASKS, ENDED_TASKS, move || Some(weak.upgrade()?.load(Ordering::Relaxed)));
+        ended
+    }
+
     fn remember(&mut self, command: CommandId, result: Result<(), String>) {
         if self.order.len() == ENDED_TASKS
             && let Some(oldest) = self.order.pop_front()
@@ -348,6 +420,7 @@ impl EndedTasks {
         }
         self.order.push_back(command);
         self.results.insert(command, result);
+        self.count.store(self.order.len(), Ordering::Relaxed);
     }
 
     fn result(&self, command: CommandId) -> Option<Result<(), String>> {
@@ -365,8 +438,11 @@ fn load(
     let TakenOver { partition, outstanding } =
         Partition::take_over(ownership.partition, parts.partition.clone(), now).map_err(error)?;
     let mut links = Links::new(ownership.partition, ownership.epoch, parts.link.clone());
-    for instance in parts.partition.store.instances(ownership.partition).map_err(error)? {
-        links.add(&instance, now);
+    let instances = parts.partition.store.instances(ownership.partition).map_err(error)?;
+    for instance in &instances {
+        links.add(instance, now);
     }
+    PartitionLoaded { ownership, instances: instances.len(), outstanding: outstanding.len() }
+        .emit(&parts.partition.metrics);
     Ok((partition, links, outstanding))
 }

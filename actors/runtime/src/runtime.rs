@@ -13,7 +13,8 @@ use coffer_domain::{
 };
 use coffer_ports::{
     log::{Batch, CommitError, Log, Space, Write},
-    transport::{Delivery, Incoming, Outgoing, Start, Transport},
+    telemetry::Happening,
+    transport::{Delivery, Incoming, Start, Transport},
 };
 use coffer_protocol::topics;
 use tokio::sync::{mpsc, oneshot};
@@ -22,19 +23,21 @@ use crate::{
     borders::Borders,
     clock::Clock,
     dispatcher::{Connectors, Dispatcher, Ownership},
+    fullness,
     link::{LinkParts, cell_of},
     local_log::LocalLog,
     metrics::Metrics,
     partition::{Accepted, Parts},
+    post::{self, Reports},
+    room_watch,
     runner::{INBOX, Message, Runner, RunnerError, RunnerParts},
-    store::{Store, StoreError, keys, rows},
+    store::{Store, StoreError, keys, room::Standing, rows},
+    telemetry::IntakeRefused,
     vault::Vault,
 };
 
 /// Partitions of a deployment: fixed for life, since the key's hash decides where a tenant is.
 pub const PARTITIONS: u32 = 16;
-/// Records for agents that wait for the broker at most.
-const OUTGOING: usize = 4096;
 /// Bytes of a tenant's id, and of a producer's other words, at most.
 const MAX_TENANT: usize = 64;
 const MAX_WORDS: usize = 255;
@@ -86,29 +89,23 @@ pub type Failure = mpsc::Receiver<RunnerError>;
 impl Runtime {
     /// Takes all partitions over and returns when they work. Must be called within an actix system on a multi-thread-capable host.
     pub async fn start(config: Config) -> Result<(Self, Failure), StartError> {
-        let log: Arc<dyn Log> = Arc::new(LocalLog::start(config.store.clone())?);
+        let metrics = config.metrics;
+        let log: Arc<dyn Log> = Arc::new(LocalLog::start(config.store.clone(), &metrics.bounded)?);
         let epochs = next_epochs(&config.store, &log).await?;
-        let (outgoing, relay) = mpsc::channel(OUTGOING);
-        tokio::spawn(relay_outgoing(config.transport.clone(), relay));
 
         let dispatcher = Dispatcher::new(
             config.connectors,
             config.vault.clone(),
-            config.metrics.clone(),
+            metrics.clone(),
             tokio::runtime::Handle::current(),
         );
-        let parts = RunnerParts {
-            partition: Parts {
-                log,
-                store: config.store.clone(),
-                borders: config.borders,
-                catalogue: config.catalogue,
-                limits: config.limits,
-                metrics: config.metrics.clone(),
-            },
-            link: LinkParts { vault: config.vault.clone(), outgoing, metrics: config.metrics.clone() },
-            dispatcher,
-            clock: config.clock,
+        let partition_parts = Parts {
+            log,
+            store: config.store.clone(),
+            borders: config.borders,
+            catalogue: config.catalogue,
+            limits: config.limits,
+            metrics: metrics.clone(),
         };
 
         // Before the partitions challenge their agents: no answer is missed.
@@ -119,8 +116,16 @@ impl Runtime {
         let arbiters = start_arbiters();
         for (partition, epoch) in (0..PARTITIONS).zip(epochs) {
             let (sender, inbox) = mpsc::channel(INBOX);
+            post::watch(&metrics.bounded, fullness::PARTITION_INBOX, &sender);
             let ownership = Ownership { partition, epoch };
-            let (parts, failed, weak) = (parts.clone(), failed.clone(), sender.downgrade());
+            let outgoing = post::outgoing(config.transport.clone(), metrics.clone());
+            let parts = RunnerParts {
+                partition: partition_parts.clone(),
+                link: LinkParts { vault: config.vault.clone(), outgoing, metrics: metrics.clone() },
+                dispatcher: dispatcher.clone(),
+                clock: config.clock.clone(),
+            };
+            let (failed, weak) = (failed.clone(), sender.downgrade());
             let (taken_over, is_taken_over) = oneshot::channel::<()>();
             arbiters[partition as usize % arbiters.len()].spawn(async move {
                 let mut end = End { failed, error: Some(RunnerError::Panicked { partition }) };
@@ -141,16 +146,27 @@ impl Runtime {
             let _ = is_taken_over.await;
         }
         let runtime = Self { store: config.store, inboxes: Arc::new(inboxes) };
-        runtime.read_telemetry(telemetry);
+        let watched = runtime.clone();
+        let (store, watching) = (runtime.store.clone(), metrics.clone());
+        tokio::spawn(async move { room_watch::watch(store, watching, watched.ended()).await });
+        runtime.read_telemetry(telemetry, &metrics);
         if config.open_intake {
-            runtime.read_commands(&config.transport, config.vault, config.metrics).await?;
+            runtime.read_commands(&config.transport, config.vault, metrics).await?;
         }
         Ok((runtime, failure))
     }
 
-    /// Commits a command. The answer comes after the commit.
+    /// Commits a command. The answer comes after the commit. While the disk is almost full only deletes are taken.
     pub async fn submit(&self, envelope: Envelope) -> Result<Accepted, Rejection> {
         let busy = |message: &str| Rejection::new(RejectionKind::Busy, message);
+        match self.store.room().standing() {
+            Standing::Low(_) if matches!(envelope.command, Command::Delete) => {}
+            standing => {
+                if let Some(refusal) = standing.refusal() {
+                    return Err(busy(&refusal));
+                }
+            }
+        }
         let (answer, answered) = oneshot::channel();
         let inbox = self.inbox(&envelope.tenant);
         let message = Message::Command { envelope: Box::new(envelope), answer };
@@ -161,6 +177,11 @@ impl Runtime {
         tokio::time::timeout(SUBMIT_LIMIT, submitted)
             .await
             .unwrap_or_else(|_| Err(busy("The request was not recorded in time; look whether it was done.")))
+    }
+
+    /// Why new orders are refused now; `None` while they are taken.
+    pub fn refusal(&self) -> Option<String> {
+        self.store.room().standing().refusal()
     }
 
     /// Submits until there is an answer that repeating would not change. Ends with `Busy` when the partitions do.
@@ -238,20 +259,19 @@ impl Runtime {
         &self.inboxes[partition_of(tenant) as usize]
     }
 
-    fn read_telemetry(&self, mut deliveries: mpsc::Receiver<Delivery>) {
+    fn read_telemetry(&self, mut deliveries: mpsc::Receiver<Delivery>, metrics: &Metrics) {
         let runtime = self.clone();
+        let inboxes = (0..).zip(self.inboxes.iter());
+        let reports: Vec<Reports> =
+            inboxes.map(|(partition, inbox)| Reports::new(partition, inbox.clone(), metrics.clone())).collect();
         tokio::spawn(async move {
             while let Some(delivery) = runtime.next(&mut deliveries).await {
                 match delivery {
                     Delivery::Record(record) => {
                         let Some(tenant) = record.key.clone().map(TenantId) else { continue };
-                        let _ = runtime.inbox(&tenant).send(Message::Telemetry(record)).await;
+                        reports[partition_of(&tenant) as usize].take(record);
                     }
-                    Delivery::Reconnected => {
-                        for inbox in runtime.inboxes.iter() {
-                            let _ = inbox.send(Message::Reconnected).await;
-                        }
-                    }
+                    Delivery::Reconnected => reports.iter().for_each(Reports::reconnected),
                 }
             }
         });
@@ -277,13 +297,7 @@ impl Runtime {
                     Err(error) => Some(("malformed", error)),
                 };
                 if let Some((reason, message)) = refused {
-                    metrics.intake_refused.with_label_values(&[reason]).inc();
-                    tracing::warn!(
-                        offset = record.offset,
-                        reason,
-                        message,
-                        "a command of the intake topic is not done"
-                    );
+                    IntakeRefused { reason, message: &message, offset: record.offset }.emit(&metrics);
                 }
             }
         });
@@ -370,13 +384,4 @@ async fn next_epochs(store: &Store, log: &Arc<dyn Log>) -> Result<Vec<u64>, Star
 fn start_arbiters() -> Vec<Arbiter> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     (0..cores.min(PARTITIONS as usize)).map(|_| Arbiter::new()).collect()
-}
-
-/// Sends records one after the other. What the broker does not take is sent again by whoever still wants it sent.
-async fn relay_outgoing(transport: Arc<dyn Transport>, mut records: mpsc::Receiver<Outgoing>) {
-    while let Some(record) = records.recv().await {
-        if let Err(error) = transport.send(record).await {
-            tracing::warn!(%error, "a message for an agent was not sent");
-        }
-    }
 }

@@ -3,6 +3,7 @@
 //! Reads take no lock and touch no actor. Only a [`coffer_ports::log::Log`] writes.
 
 pub mod keys;
+pub mod room;
 pub mod rows;
 
 use std::path::Path;
@@ -19,9 +20,13 @@ use rocksdb::{
 };
 
 use crate::timers::OwnedTimer;
+use room::Room;
 
 /// Memory that RocksDB may hold in unflushed rows, over all column families, in bytes.
 const WRITE_BUFFERS_BYTES: usize = 64 << 20;
+/// The same of one column family, in bytes. After a full disk RocksDB takes writes again once this much is free; its log
+/// is allocated ahead by somewhat more, which lets commits go on for a while when everything else is taken.
+pub const WRITE_BUFFER_BYTES: usize = 8 << 20;
 /// Log files of RocksDB's own that are kept.
 const INFO_LOGS_KEPT: usize = 2;
 
@@ -30,6 +35,13 @@ const INFO_LOGS_KEPT: usize = 2;
 pub enum StoreError {
     #[error("the store cannot be read or written: {0}")]
     RocksDb(#[from] rocksdb::Error),
+    #[error(
+        "the store in {directory} cannot be opened, since its file system is full ({} MiB free): make room (some {} MiB) \
+         and start again ({reason})",
+        free_bytes >> 20,
+        room::COMMAND_RESUME_BYTES >> 20
+    )]
+    NoRoom { directory: String, free_bytes: u64, reason: String },
     #[error("row {key} of {space} cannot be read: {reason}")]
     Row { space: &'static str, key: String, reason: String },
 }
@@ -37,6 +49,7 @@ pub enum StoreError {
 /// The rows of all partitions of this node.
 pub struct Store {
     db: DB,
+    room: Room,
 }
 
 impl Store {
@@ -48,16 +61,38 @@ impl Store {
         options.set_db_write_buffer_size(WRITE_BUFFERS_BYTES);
         options.set_keep_log_file_num(INFO_LOGS_KEPT);
         options.set_max_open_files(256);
+        // Of the family `default`, which nothing is written to.
+        options.set_write_buffer_size(WRITE_BUFFER_BYTES);
         let families = SPACES.iter().map(|space| {
             let mut family = Options::default();
             family.set_compression_type(DBCompressionType::Lz4);
+            family.set_write_buffer_size(WRITE_BUFFER_BYTES);
             ColumnFamilyDescriptor::new(family_name(*space), family)
         });
-        let db = DB::open_cf_descriptors(&options, directory, families)?;
-        Ok(Self { db })
+        let db = DB::open_cf_descriptors(&options, directory, families).map_err(|error| unopened(directory, error))?;
+        Ok(Self { db, room: Room::new(directory) })
     }
 
-    /// Writes batches as one, and returns when they are on disk.
+    /// What may be written now.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// Looks how much room there is and, after a write that failed, whether one goes through again.
+    pub fn look_for_room(&self) {
+        self.room.look();
+        if self.room.is_stopped() {
+            let mut options = rocksdb::WriteOptions::default();
+            options.set_sync(true);
+            match self.db.put_cf_opt(self.family(Space::Meta), keys::trial(), [], &options) {
+                Ok(()) => self.room.resume(),
+                Err(error) => self.room.stop(error.as_ref()),
+            }
+        }
+    }
+
+    /// Writes batches as one, and returns when they are on disk. An error closes the store for writes until
+    /// [`Store::look_for_room`] finds that they go through again.
     pub fn write(&self, batches: &[Batch]) -> Result<(), StoreError> {
         let mut all = WriteBatch::default();
         for write in batches.iter().flat_map(|batch| &batch.writes) {
@@ -69,7 +104,8 @@ impl Store {
         }
         let mut options = rocksdb::WriteOptions::default();
         options.set_sync(true);
-        Ok(self.db.write_opt(all, &options)?)
+        self.db.write_opt(all, &options).inspect_err(|error| self.room.stop(error.as_ref()))?;
+        Ok(())
     }
 
     pub fn instance(&self, partition: u32, tenant: &TenantId, id: InstanceId) -> Result<Option<Instance>, StoreError> {
@@ -175,6 +211,15 @@ fn family_name(space: Space) -> &'static str {
         Space::Dedup => "dedup",
         Space::Meta => "meta",
     }
+}
+
+/// RocksDB tells a full disk by its words alone.
+fn unopened(directory: &Path, error: rocksdb::Error) -> StoreError {
+    if !error.as_ref().contains("No space left on device") {
+        return error.into();
+    }
+    let free_bytes = room::free_bytes(directory).unwrap_or_default();
+    StoreError::NoRoom { directory: directory.display().to_string(), free_bytes, reason: error.into_string() }
 }
 
 fn unreadable(space: Space, key: &[u8], reason: String) -> StoreError {

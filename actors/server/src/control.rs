@@ -86,8 +86,11 @@ impl ControlPlane for Control {
         self.vault.new_server_key(instance, FIRST_SERVER)
     }
 
-    fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
+    fn readiness(&self) -> Result<(), String> {
+        if !self.ready.load(Ordering::Relaxed) {
+            return Err("The control plane is stopping.".into());
+        }
+        self.runtime.refusal().map_or(Ok(()), Err)
     }
 
     fn now(&self) -> Timestamp {

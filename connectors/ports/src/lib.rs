@@ -4,6 +4,7 @@
 //! * [`identity`] – who is calling;
 //! * [`transport`] – records to and from a Kafka-protocol broker;
 //! * [`log`] – committing a partition's batch;
+//! * [`telemetry`] – what every component tells of itself: happenings, metrics, fullness;
 //! * [`error`] – the one error type of all adapters.
 //!
 //! Every call of a port may be repeated: adapters are idempotent by the names that they are handed. They hold no
@@ -13,6 +14,7 @@ pub mod cloud;
 pub mod error;
 pub mod identity;
 pub mod log;
+pub mod telemetry;
 pub mod transport;
 
 pub use error::{Error, ErrorKind, Result};

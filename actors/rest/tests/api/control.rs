@@ -249,8 +249,8 @@ impl ControlPlane for Memory {
         ServerKey { key_id: format!("{instance}.1"), wrapped: self.seal("server-key", "k") }
     }
 
-    fn is_ready(&self) -> bool {
-        !self.is_away.load(Ordering::SeqCst)
+    fn readiness(&self) -> Result<(), String> {
+        self.available().map_err(|unavailable| unavailable.0)
     }
 
     fn now(&self) -> Timestamp {

@@ -163,6 +163,7 @@ fn a_store_that_cannot_answer_is_503_and_not_ready() {
         let answer = api.get(path);
         assert_eq!((answer.status, answer.fault().0.as_str()), (503, "serviceUnavailable"), "{path}");
     }
-    assert_eq!(api.send("GET", "/readyz", &[], b"").status, 503);
+    let answer = api.send("GET", "/readyz", &[], b"");
+    assert_eq!((answer.status, answer.body.as_str()), (503, "not ready: The store cannot be read now."));
     assert_eq!(api.send("GET", "/healthz", &[], b"").status, 200);
 }

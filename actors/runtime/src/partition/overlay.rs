@@ -14,6 +14,7 @@ use coffer_domain::{
     },
     quota::Usage,
     rejection::Rejection,
+    time::Timestamp,
 };
 use coffer_ports::log::{Batch, Space, Write};
 
@@ -22,6 +23,7 @@ use crate::{
     borders::DONE,
     instances::Considered,
     store::{keys, rows},
+    telemetry::{OperationEnded, OperationStarted},
     timers::{OwnedTimer, Timers},
 };
 
@@ -35,6 +37,8 @@ pub struct Overlay {
     accepted: BTreeMap<Vec<u8>, rows::AcceptedRow>,
     borders: Vec<(&'static str, &'static str)>,
     tasks_ended: Vec<TaskEnded>,
+    operations_started: Vec<OperationStarted>,
+    operations_ended: Vec<OperationEnded>,
 }
 
 struct Touched {
@@ -54,6 +58,8 @@ impl Overlay {
             accepted: BTreeMap::new(),
             borders: Vec::new(),
             tasks_ended: Vec::new(),
+            operations_started: Vec::new(),
+            operations_ended: Vec::new(),
         }
     }
 
@@ -79,12 +85,20 @@ impl Overlay {
     }
 
     /// Takes in a decision; `usage` is the tenant's before it.
-    pub fn take(&mut self, tenant: &TenantId, instance: InstanceId, usage: Usage, considered: Considered) {
+    pub fn take(
+        &mut self,
+        tenant: &TenantId,
+        instance: InstanceId,
+        usage: Usage,
+        considered: Considered,
+        now: Timestamp,
+    ) {
         let Considered { decision, before, after } = considered;
         if decision.is_empty() {
             return;
         }
         self.note(before.as_deref(), after.as_deref(), &decision.events);
+        self.note_operations(tenant, instance, before.as_deref(), &decision.events, now);
         let usage_after = decision.events.iter().fold(usage, |usage, event| match event {
             Event::QuotaCharged { charge } => usage.charged(*charge),
             Event::QuotaRefunded { charge } => usage.refunded(*charge),
@@ -142,6 +156,39 @@ impl Overlay {
         }
     }
 
+    /// Notes operations that begin and end. One that replaces another ends it, broken.
+    fn note_operations(
+        &mut self,
+        tenant: &TenantId,
+        instance: InstanceId,
+        before: Option<&Instance>,
+        events: &[Event],
+        now: Timestamp,
+    ) {
+        let mut running = before.and_then(|instance| instance.operation.clone());
+        for event in events {
+            let (ended_broken, started) = match event {
+                Event::Created { instance } => (false, instance.operation.clone()),
+                Event::OperationStarted { operation, .. } => (true, Some((**operation).clone())),
+                Event::OperationEnded { broken, .. } => (*broken, None),
+                Event::Removed => (false, None),
+                _ => continue,
+            };
+            if let Some(operation) = running.take() {
+                self.operations_ended.push(OperationEnded::of(tenant, instance, &operation, ended_broken, now));
+            }
+            if let Some(operation) = &started {
+                self.operations_started.push(OperationStarted {
+                    tenant: tenant.clone(),
+                    instance,
+                    operation: operation.kind.as_str(),
+                    request_id: operation.request_id.clone(),
+                });
+            }
+            running = started;
+        }
+    }
+
     pub fn borders(&self) -> Vec<(&'static str, &'static str)> {
         self.borders.clone()
     }
@@ -196,7 +243,13 @@ impl Overlay {
     }
 
     pub fn into_stepped(self, answers: Vec<Result<Accepted, Rejection>>) -> Stepped {
-        let mut stepped = Stepped { answers, tasks_ended: self.tasks_ended, ..Stepped::default() };
+        let mut stepped = Stepped {
+            answers,
+            tasks_ended: self.tasks_ended,
+            operations_started: self.operations_started,
+            operations_ended: self.operations_ended,
+            ..Stepped::default()
+        };
         for (id, (instance, effect)) in self.effects {
             match effect {
                 Some(effect) => stepped.dispatch.push(effect),

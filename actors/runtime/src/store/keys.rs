@@ -88,3 +88,8 @@ pub fn epoch(partition: u32) -> Vec<u8> {
     key.extend_from_slice(&partition.to_be_bytes());
     key
 }
+
+/// What is written to see whether anything can be.
+pub fn trial() -> Vec<u8> {
+    b"trial".to_vec()
+}

@@ -42,10 +42,10 @@ const EPOCH: u64 = 7;
 const OUTGOING: usize = 64;
 
 /// The links of a partition with one instance, its agent, and what is between them.
-struct Line {
+pub struct Line {
     links: Links,
     outgoing: mpsc::Receiver<Outgoing>,
-    metrics: Metrics,
+    pub metrics: Metrics,
     now: Timestamp,
     /// As the store has it.
     instance: Instance,
@@ -70,7 +70,7 @@ impl Line {
     }
 
     /// With an agent that has just been heard.
-    fn established() -> Self {
+    pub fn established() -> Self {
         let mut line = Self::new();
         line.tick(0);
         line.deliver();
@@ -89,9 +89,16 @@ impl Line {
     }
 
     /// Lets time pass.
-    fn tick(&mut self, span: Millis) -> Vec<Item> {
+    pub fn tick(&mut self, span: Millis) -> Vec<Item> {
         self.now = self.now + span;
         self.links.tick(self.now)
+    }
+
+    /// Orders more than the outgoing queue takes.
+    pub fn overflow(&mut self) {
+        for number in 0..=u32::try_from(OUTGOING).unwrap() {
+            self.dispatch(order(number, AgentVerb::Restart));
+        }
     }
 
     fn dispatch(&mut self, effect: Effect) -> Option<Item> {

@@ -108,3 +108,44 @@ fn a_rehearsed_crash_ends_the_runner_at_its_border() {
         }
     });
 }
+
+#[test]
+fn while_nothing_can_be_written_everything_is_refused_and_nothing_is_done_again_and_again() {
+    run(async {
+        let solo = Solo::start().await;
+        solo.cloud.hold("ensure_volume");
+        let order = envelope(command_id(1), instance(1), create(instance(1)), solo.now());
+        solo.ask(&order).await.unwrap();
+        until("the volume is asked for", || solo.cloud.calls().begun("ensure_volume") == 1).await;
+
+        solo.store.room().stop("no space left");
+        solo.cloud.release("ensure_volume");
+        until("its outcome is refused", || solo.metrics.commits_refused.get() == 1).await;
+        for number in 2..4 {
+            let order = envelope(command_id(number.into()), instance(number), create(instance(number)), solo.now());
+            let refused = solo.ask(&order).await.unwrap_err();
+            assert_eq!(refused.kind, RejectionKind::Busy);
+            assert!(refused.message.contains("full or failing"), "{refused}");
+        }
+        let asked = (solo.metrics.commits_refused.get(), solo.cloud.calls().begun("ensure_volume"));
+        assert_eq!(asked, (1, 1), "neither the log nor the cloud was asked again");
+        assert_eq!(solo.metrics.partitions_loaded.get(), 1);
+
+        solo.store.look_for_room();
+        is_healthy(&solo).await;
+        assert_eq!((solo.view(instance(2)), solo.view(instance(3))), (None, None));
+        assert_eq!(solo.metrics.partitions_loaded.get(), 2);
+        solo.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_runner_that_waits_for_room_can_be_stopped() {
+    run(async {
+        let solo = Solo::start().await;
+        solo.store.room().stop("no space left");
+        let order = envelope(command_id(1), instance(1), create(instance(1)), solo.now());
+        assert!(solo.ask(&order).await.unwrap_err().message.contains("nothing was done"));
+        solo.stop().await.unwrap();
+    });
+}

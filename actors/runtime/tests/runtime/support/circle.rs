@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -57,11 +57,13 @@ impl Clock for ShiftedClock {
 pub struct Circle {
     directory: TempDir,
     runtime: Option<Runtime>,
+    store: Weak<Store>,
     pub failure: Failure,
     pub broker: Broker,
     pub cloud: Cloud,
     pub clock: Arc<ShiftedClock>,
     pub faults: Arc<Faults>,
+    pub registry: Registry,
     pub metrics: Metrics,
     open_intake: bool,
     commands: u32,
@@ -74,19 +76,48 @@ impl Circle {
 
     /// Must be called within an actix system.
     pub async fn start_with(open_intake: bool) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), open_intake).await
+    }
+
+    /// With its store in this directory.
+    pub async fn start_in(directory: TempDir, open_intake: bool) -> Self {
         let broker = Broker::default();
         let cloud = Cloud::new(broker.clone());
         let (clock, faults) = (Arc::new(ShiftedClock::default()), Arc::new(Faults::default()));
-        let metrics = Metrics::new(&Registry::new()).unwrap();
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry).unwrap();
         let config = config(directory.path(), &broker, &cloud, &clock, &faults, &metrics, open_intake);
-        let (runtime, failure) = Runtime::start(config.expect("nobody else has the store")).await.unwrap();
+        let config = config.expect("nobody else has the store");
+        let store = Arc::downgrade(&config.store);
+        let (runtime, failure) = Runtime::start(config).await.unwrap();
         let runtime = Some(runtime);
-        Self { directory, runtime, failure, broker, cloud, clock, faults, metrics, open_intake, commands: 0 }
+        Self {
+            directory,
+            runtime,
+            store,
+            failure,
+            broker,
+            cloud,
+            clock,
+            faults,
+            registry,
+            metrics,
+            open_intake,
+            commands: 0,
+        }
     }
 
     pub fn runtime(&self) -> &Runtime {
         self.runtime.as_ref().expect("it runs")
+    }
+
+    /// The store of the running runtime; it may not be held on to.
+    pub fn store(&self) -> Arc<Store> {
+        self.store.upgrade().expect("it runs")
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Stops the runtime, and waits until it has let go of everything.
@@ -105,7 +136,9 @@ impl Circle {
             opened.is_some()
         })
         .await;
-        let (runtime, failure) = Runtime::start(opened.expect("it was just opened")).await.unwrap();
+        let opened = opened.expect("it was just opened");
+        self.store = Arc::downgrade(&opened.store);
+        let (runtime, failure) = Runtime::start(opened).await.unwrap();
         (self.runtime, self.failure) = (Some(runtime), failure);
     }
 

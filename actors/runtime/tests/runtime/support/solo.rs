@@ -41,7 +41,7 @@ const PARTITION: u32 = 0;
 
 pub struct Solo {
     _directory: TempDir,
-    store: Arc<Store>,
+    pub store: Arc<Store>,
     inbox: mpsc::Sender<Message>,
     pub faults: Arc<Faults>,
     pub cloud: Cloud,
@@ -58,7 +58,7 @@ impl Solo {
         let cloud = Cloud::new(broker.clone());
         let metrics = Metrics::new(&Registry::new()).unwrap();
         let vault = Arc::new(vault());
-        let inner = LocalLog::start(store.clone()).unwrap();
+        let inner = LocalLog::start(store.clone(), &metrics.bounded).unwrap();
         let (outgoing, mut relay) = mpsc::channel(64);
         let parts = RunnerParts {
             partition: Parts {

@@ -99,14 +99,15 @@ impl World {
     /// Takes the partition over from what the store says.
     fn start(&mut self, store: Store) {
         let store = Arc::new(store);
-        let inner = LocalLog::start(store.clone()).unwrap();
+        let metrics = Metrics::new(&Registry::new()).unwrap();
+        let inner = LocalLog::start(store.clone(), &metrics.bounded).unwrap();
         let parts = Parts {
             log: Arc::new(FlakyLog { inner, faults: self.faults.clone() }),
             store: store.clone(),
             borders: self.faults.clone(),
             catalogue: Arc::new(catalogue()),
             limits: Arc::new(self.limits.clone()),
-            metrics: Metrics::new(&Registry::new()).unwrap(),
+            metrics,
         };
         let TakenOver { partition, outstanding } = Partition::take_over(PARTITION, parts.clone(), self.now).unwrap();
         self.calls = outstanding.into();

@@ -1,0 +1,109 @@
+//! What happens at the API and is worth telling: one type each, that counts and logs together. Lines stand within the
+//! request's span (`observe`), which says whose request it was.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use coffer_ports::telemetry::{Described, Happening, Meter, Throttles};
+use prometheus::{HistogramOpts, HistogramVec, Registry};
+
+/// Seconds; from a read of the local store up to a command that waits for the guest.
+const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
+
+const DURATIONS: Described = Described::histogram(
+    "coffer_rest_request_duration_seconds",
+    &["method", "route", "status"],
+    "Time from a request's head to its answer, by method, route pattern and status.",
+);
+
+/// The names of all happenings.
+pub const HAPPENINGS: &[&str] = &[RequestAnswered::NAME, RequestFailed::NAME, ProbeAnswered::NAME];
+
+/// Every metric of this component.
+pub fn described() -> Vec<Described> {
+    vec![DURATIONS]
+}
+
+pub(crate) struct Metrics {
+    durations: HistogramVec,
+    throttles: Throttles,
+}
+
+impl Metrics {
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let options = HistogramOpts::new(DURATIONS.name, DURATIONS.help).buckets(BUCKETS.to_vec());
+        let durations = HistogramVec::new(options, DURATIONS.labels)?;
+        registry.register(Box::new(durations.clone()))?;
+        Ok(Self { durations, throttles: Throttles::new(HAPPENINGS) })
+    }
+}
+
+impl Meter for Metrics {
+    fn throttles(&self) -> &Throttles {
+        &self.throttles
+    }
+}
+
+/// What every answer is counted by.
+#[derive(Clone, Copy)]
+pub(crate) struct Answer<'a> {
+    pub method: &'static str,
+    pub route: &'a str,
+    pub status: StatusCode,
+    pub elapsed: Duration,
+}
+
+impl Answer<'_> {
+    fn count(&self, metrics: &Metrics) {
+        let labels = [self.method, self.route, self.status.as_str()];
+        metrics.durations.with_label_values(&labels).observe(self.elapsed.as_secs_f64());
+    }
+}
+
+/// A request of a client has its answer.
+pub(crate) struct RequestAnswered<'a>(pub Answer<'a>);
+
+impl Happening<Metrics> for RequestAnswered<'_> {
+    const NAME: &'static str = "request_answered";
+
+    fn count(&self, metrics: &Metrics) {
+        self.0.count(metrics);
+    }
+
+    fn log(&self, suppressed: u64) {
+        tracing::info!(happening = Self::NAME, suppressed, "answered");
+    }
+}
+
+/// A request was answered with a fault of ours, or of what is behind us.
+pub(crate) struct RequestFailed<'a> {
+    pub answer: Answer<'a>,
+    pub error: &'a actix_web::Error,
+}
+
+impl Happening<Metrics> for RequestFailed<'_> {
+    const NAME: &'static str = "request_failed";
+
+    fn count(&self, metrics: &Metrics) {
+        self.answer.count(metrics);
+    }
+
+    fn log(&self, suppressed: u64) {
+        tracing::error!(happening = Self::NAME, suppressed, "answered: {}", self.error);
+    }
+}
+
+/// A machine that watches has its answer; it asks every few seconds.
+pub(crate) struct ProbeAnswered<'a>(pub Answer<'a>);
+
+impl Happening<Metrics> for ProbeAnswered<'_> {
+    const NAME: &'static str = "probe_answered";
+
+    fn count(&self, metrics: &Metrics) {
+        self.0.count(metrics);
+    }
+
+    fn log(&self, suppressed: u64) {
+        tracing::debug!(happening = Self::NAME, suppressed, "answered");
+    }
+}
