@@ -6,6 +6,7 @@
 use std::{io, path::PathBuf};
 
 use coffer_kafka::{Bootstrap as ClientBootstrap, EmbeddedBroker, KafkaTransport, write_bootstrap_file};
+use coffer_ports::telemetry::Bounded;
 use coffer_protocol::boot::Bootstrap as AgentBootstrap;
 
 use crate::{config, state_dir::StateDir};
@@ -30,12 +31,12 @@ impl Broker {
     }
 
     /// The control plane's own client.
-    pub fn connect(&self) -> coffer_ports::Result<KafkaTransport> {
+    pub fn connect(&self, bounded: Bounded) -> coffer_ports::Result<KafkaTransport> {
         let bootstrap = match self {
             Self::Embedded { file, .. } => ClientBootstrap::File(file.clone()),
             Self::External { servers } => ClientBootstrap::Servers(servers.clone()),
         };
-        KafkaTransport::connect(bootstrap, "coffer")
+        Ok(KafkaTransport::connect(bootstrap, "coffer")?.watched_by(bounded))
     }
 
     /// What agents are told at first boot.

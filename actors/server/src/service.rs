@@ -159,6 +159,8 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
     let Parts { provider, identity, store, vault, catalogue, listener, state, config } = parts;
     let registry = Registry::new();
     let limits = Arc::new(config.quota);
+    let metrics = Metrics::new(&registry)?;
+    identity.watch(&metrics.bounded);
     let mut broker = Broker::start(&config.broker, &state)?;
     let (runtime, mut failure) = Runtime::start(RuntimeConfig {
         store,
@@ -168,13 +170,13 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
             compute: Arc::new(provider.clone()),
             agent_bootstrap: broker.agent_bootstrap(),
         },
-        transport: Arc::new(broker.connect()?),
+        transport: Arc::new(broker.connect(metrics.bounded.clone())?),
         vault: vault.clone(),
         clock: mode.clock.clone(),
         borders: mode.borders.clone(),
         catalogue: catalogue.clone(),
         limits: limits.clone(),
-        metrics: Metrics::new(&registry)?,
+        metrics,
         open_intake: config.broker.open_intake,
     })
     .await?;

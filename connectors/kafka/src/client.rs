@@ -29,7 +29,7 @@ const CONSUMER_QUEUE_KIB: u32 = 1024;
 /// Largest answer to one fetch, and per partition in it (one larger record is delivered all the same).
 const FETCH_MAX_BYTES: u32 = 1024 * 1024;
 /// Records that wait for their acknowledgement, per client.
-const PRODUCER_QUEUE_RECORDS: u32 = 10_000;
+pub(crate) const PRODUCER_QUEUE_RECORDS: usize = 10_000;
 const PRODUCER_QUEUE_KIB: u32 = 8 * 1024;
 /// A broker that has gone is tried again after this, doubling up to the second number.
 const RECONNECT_BACKOFF_MS: u32 = 50;

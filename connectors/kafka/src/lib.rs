@@ -19,4 +19,4 @@ mod transport;
 
 pub use address::{Bootstrap, write_bootstrap_file};
 pub use embedded::EmbeddedBroker;
-pub use transport::KafkaTransport;
+pub use transport::{KafkaTransport, THINGS};

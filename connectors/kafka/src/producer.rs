@@ -94,6 +94,11 @@ impl PolledProducer {
         Ok(outcome)
     }
 
+    /// Records that wait for their acknowledgement.
+    pub(crate) fn in_flight(&self) -> usize {
+        usize::try_from(self.producer.in_flight_count()).unwrap_or_default()
+    }
+
     /// Set when an idempotent producer has met an error that it never recovers from.
     pub(crate) fn fatal_error(&self) -> Option<String> {
         self.producer.client().fatal_error().map(|(code, reason)| format!("{reason} ({code})"))

@@ -35,6 +35,12 @@ impl Sender {
         Self { client_id, address, current: Mutex::new(None) }
     }
 
+    /// Records that wait for their acknowledgement.
+    pub(crate) fn in_flight(&self) -> usize {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().map_or(0, |(_, producer)| producer.in_flight())
+    }
+
     pub(crate) async fn send(&self, record: &Outgoing) -> Result<()> {
         let what = format!("send to {}", record.topic);
         let deadline = Instant::now() + SEND_TIMEOUT;

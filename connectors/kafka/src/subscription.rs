@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use coffer_ports::{
     Result,
+    telemetry::Bounded,
     transport::{Delivery, Start},
 };
 use rdkafka::{consumer::Consumer as _, error::KafkaError, types::RDKafkaErrorCode};
@@ -18,10 +19,11 @@ use crate::{
     client::Consumer,
     consumer::{open, to_incoming},
     error::no_address,
+    transport::KAFKA_RECEIVED,
 };
 
 /// Records between the pump and the subscriber; behind it librdkafka holds its own bounded queue.
-const CHANNEL_RECORDS: usize = 256;
+pub(crate) const CHANNEL_RECORDS: usize = 256;
 /// How long `subscribe` waits for the broker and its topics.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one try to get back to a broker lasts before it is logged and begun anew.
@@ -50,6 +52,7 @@ pub(crate) async fn subscribe(
     client_id: &str,
     topics: &[String],
     start: Start,
+    bounded: &Bounded,
 ) -> Result<mpsc::Receiver<Delivery>> {
     let deadline = Instant::now() + SUBSCRIBE_TIMEOUT;
     let consumer = loop {
@@ -64,6 +67,10 @@ pub(crate) async fn subscribe(
         }
     };
     let (deliveries, receiver) = mpsc::channel(CHANNEL_RECORDS);
+    let weak = deliveries.downgrade();
+    bounded.register(KAFKA_RECEIVED, CHANNEL_RECORDS, move || {
+        weak.upgrade().map(|deliveries| CHANNEL_RECORDS - deliveries.capacity())
+    });
     let subscription = Subscription { client_id: client_id.to_owned(), topics: topics.to_vec(), address, deliveries };
     tokio::spawn(subscription.run(consumer));
     Ok(receiver)

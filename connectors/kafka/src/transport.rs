@@ -1,17 +1,28 @@
 //! [`KafkaTransport`]: the port's face.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use coffer_ports::{
     Error, ErrorKind, Result,
+    telemetry::Bounded,
     transport::{Delivery, Outgoing, Start, Transport},
 };
 use tokio::sync::mpsc;
 
 use crate::{
     address::{AddressReceiver, Bootstrap, follow},
+    client::PRODUCER_QUEUE_RECORDS,
     sender::Sender,
     subscription::subscribe,
 };
+
+/// Records sent that wait for their acknowledgement.
+const KAFKA_UNACKNOWLEDGED: &str = "kafka_unacknowledged";
+/// Records received that wait for the subscriber.
+pub(crate) const KAFKA_RECEIVED: &str = "kafka_received";
+/// The things with a bound of this component, as they are registered.
+pub const THINGS: [&str; 2] = [KAFKA_UNACKNOWLEDGED, KAFKA_RECEIVED];
 
 /// A client of one broker (or cluster) that follows it when it moves.
 ///
@@ -20,7 +31,8 @@ use crate::{
 pub struct KafkaTransport {
     client_id: String,
     address: AddressReceiver,
-    sender: Sender,
+    sender: Arc<Sender>,
+    bounded: Bounded,
 }
 
 impl KafkaTransport {
@@ -37,8 +49,17 @@ impl KafkaTransport {
             return Err(Error::new(ErrorKind::Invalid, "kafka.bad_config", message));
         }
         let address = follow(bootstrap);
-        let sender = Sender::new(address.clone(), client_id.to_owned());
-        Ok(Self { client_id: client_id.to_owned(), address, sender })
+        let sender = Arc::new(Sender::new(address.clone(), client_id.to_owned()));
+        Ok(Self { client_id: client_id.to_owned(), address, sender, bounded: Bounded::default() })
+    }
+
+    /// Has its fullness, and that of all subscriptions made from now on, known there.
+    #[must_use]
+    pub fn watched_by(mut self, bounded: Bounded) -> Self {
+        let sender = Arc::downgrade(&self.sender);
+        bounded.register(KAFKA_UNACKNOWLEDGED, PRODUCER_QUEUE_RECORDS, move || Some(sender.upgrade()?.in_flight()));
+        self.bounded = bounded;
+        self
     }
 }
 
@@ -49,6 +70,6 @@ impl Transport for KafkaTransport {
     }
 
     async fn subscribe(&self, topics: &[String], start: Start) -> Result<mpsc::Receiver<Delivery>> {
-        subscribe(self.address.clone(), &self.client_id, topics, start).await
+        subscribe(self.address.clone(), &self.client_id, topics, start, &self.bounded).await
     }
 }

@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use coffer_ports::{
     Error, ErrorKind, Result,
     identity::{Credentials, Identity, IssuedToken, NameOrId, Principal},
+    telemetry::Bounded,
 };
 
 use token::{Claims, Sealer};
@@ -28,6 +29,13 @@ pub use users::{add_user, set_password};
 
 /// How long a token is valid unless said otherwise.
 pub const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Passwords being checked.
+const LOGINS_CHECKED: &str = "logins_checked";
+/// Logins that are checked or wait for it.
+const LOGINS_WAITING: &str = "logins_waiting";
+/// The things with a bound of the static identity, as they are registered.
+pub const THINGS: [&str; 2] = [LOGINS_CHECKED, LOGINS_WAITING];
 
 /// The `Identity` port on a users file.
 pub struct StaticIdentity {
@@ -49,6 +57,11 @@ impl StaticIdentity {
         let (verifier, sealer) = (Verifier::new()?, Sealer::new(token_key));
         let clock = Box::new(host_time_ms);
         Ok(Self { path: path.to_owned(), users, verifier, sealer, token_lifetime: TOKEN_LIFETIME, clock })
+    }
+
+    /// Has its fullness known.
+    pub fn watch(&self, bounded: &Bounded) {
+        self.verifier.watch(bounded);
     }
 
     /// Reads the time, in ms of Unix time, from `clock` instead of the host: whoever shifts a service's clock shifts the

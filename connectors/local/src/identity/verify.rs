@@ -7,10 +7,13 @@ use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-use coffer_ports::{Error, ErrorKind, Result};
+use coffer_ports::{Error, ErrorKind, Result, telemetry::Bounded};
 use tokio::sync::Semaphore;
 
-use crate::error::blocking;
+use crate::{
+    error::blocking,
+    identity::{LOGINS_CHECKED, LOGINS_WAITING},
+};
 
 /// Verifications at a time: each takes a core for some ten milliseconds, and 19 MiB.
 const CONCURRENT_VERIFICATIONS: usize = 2;
@@ -19,7 +22,7 @@ const MAX_VERIFICATIONS: usize = 64;
 
 pub(super) struct Verifier {
     running: Arc<Semaphore>,
-    admitted: Semaphore,
+    admitted: Arc<Semaphore>,
     /// Of nobody's password: an unknown user costs as much as a wrong password.
     dummy_hash: String,
 }
@@ -28,7 +31,18 @@ impl Verifier {
     pub(super) fn new() -> Result<Self> {
         let dummy_hash = hash(&random::<32>()?)?;
         let running = Arc::new(Semaphore::new(CONCURRENT_VERIFICATIONS));
-        Ok(Self { running, admitted: Semaphore::new(MAX_VERIFICATIONS), dummy_hash })
+        Ok(Self { running, admitted: Arc::new(Semaphore::new(MAX_VERIFICATIONS)), dummy_hash })
+    }
+
+    /// Has its fullness known.
+    pub(super) fn watch(&self, bounded: &Bounded) {
+        for (name, limit, slots) in [
+            (LOGINS_CHECKED, CONCURRENT_VERIFICATIONS, &self.running),
+            (LOGINS_WAITING, MAX_VERIFICATIONS, &self.admitted),
+        ] {
+            let slots = Arc::downgrade(slots);
+            bounded.register(name, limit, move || Some(limit - slots.upgrade()?.available_permits()));
+        }
     }
 
     /// Whether `password` is the one that `hash` was made from; never when there is no hash.
