@@ -33,7 +33,7 @@ enum Action {
         /// Mount point of the data volume.
         #[arg(long)]
         data: PathBuf,
-        /// How log lines are written to standard error; RUST_LOG says which.
+        /// How log lines are written to standard error; COFFER_LOG says which.
         #[arg(long, value_enum, default_value_t = LogFormat::Text)]
         log_format: LogFormat,
     },
@@ -99,7 +99,7 @@ fn read_boot(path: &Path) -> io::Result<FirstBoot> {
 
 /// A log that cannot be written (a full disk) is no reason to stop: by default the subscriber would say so, and panic.
 fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("COFFER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
     match format {
         LogFormat::Text => builder.with_ansi(false).init(),

@@ -1,7 +1,7 @@
 //! One server as the supervisor sees it: is its agent there, and if not, when to start the next.
 
 use std::{
-    fs, io,
+    env, fs, io,
     os::unix::process::CommandExt,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -20,6 +20,9 @@ use crate::{
 
 /// What guests find their engines by; otherwise their environment is empty.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The filter of every program's log: Coffer's, the supervisor's and the agents'.
+pub(crate) const LOG_VARIABLE: &str = "COFFER_LOG";
 
 /// An agent that ended is started again after this, doubling up to the second number.
 const RESTART_DELAY: Duration = Duration::from_millis(200);
@@ -136,6 +139,9 @@ fn start(layout: &Layout, instance: InstanceId, spec: &ServerSpec) -> io::Result
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
+    if let Some(filter) = env::var_os(LOG_VARIABLE) {
+        command.env(LOG_VARIABLE, filter);
+    }
     if let Some(uid) = spec.uid {
         // Root's supplementary groups are dropped with this.
         command.uid(uid).gid(uid);

@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{
     LOOK, QUIT, failed,
-    guest::PATH,
+    guest::{LOG_VARIABLE, PATH},
     lock::{PROGRAM_VARIABLE, holder},
     log_file,
 };
@@ -114,8 +114,8 @@ impl SupervisorHandle {
             .stdin(Stdio::null())
             .stdout(log.try_clone().or_fail("open", &log_path)?)
             .stderr(log);
-        if let Some(filter) = env::var_os("RUST_LOG") {
-            command.env("RUST_LOG", filter);
+        if let Some(filter) = env::var_os(LOG_VARIABLE) {
+            command.env(LOG_VARIABLE, filter);
         }
         command.spawn().or_fail("start the supervisor", self.command[0].as_ref())
     }
