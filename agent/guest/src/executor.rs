@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::{
     datastores::Datastore,
     failure,
+    host::files,
     identity::Identity,
     journal::{Journal, Known, Outcome, WINDOW_MS},
     outbox::{Outbox, now_ms},
@@ -282,5 +283,10 @@ impl Ledger {
 }
 
 fn unwritable(error: &io::Error) -> Failure {
+    if files::is_full(error) {
+        return failure::volume_full(
+            "the data volume is full: nothing can be done to the engine until there is room on it",
+        );
+    }
     failure::agent_failed(format!("the agent cannot write to its volume: {error}"))
 }

@@ -36,6 +36,11 @@ pub fn engine_failed(message: impl Into<String>) -> Failure {
     fatal("engine_failed", message)
 }
 
+/// The volume is full: what is asked cannot be recorded, and is not done. Somebody has to make room, or more of it.
+pub fn volume_full(message: impl Into<String>) -> Failure {
+    Failure { retryable: true, code: "volume_full".into(), message: message.into() }
+}
+
 /// The agent cannot write to its volume or start a program.
 pub fn agent_failed(message: impl Into<String>) -> Failure {
     Failure { retryable: true, code: "agent_failed".into(), message: message.into() }

@@ -48,19 +48,22 @@ impl Identity {
     pub fn open(volume: &Volume, boot: &FirstBoot) -> io::Result<Self> {
         let path = volume.agent_file("identity.json");
         let of_boot = Current { key_id: boot.key_id.clone(), key: boot.key.clone(), epoch: boot.epoch };
-        let current = match files::read_if_there(&path)? {
-            None => of_boot,
+        let (current, is_stored) = match files::read_if_there(&path)? {
+            None => (of_boot, false),
             Some(bytes) => {
                 let stored: Stored = serde_json::from_slice(&bytes).map_err(|error| {
                     // Where, and not what stands there: it may be the key.
                     let (line, column) = (error.line(), error.column());
                     io::Error::other(format!("{} is damaged in line {line}, column {column}", path.display()))
                 })?;
-                if stored.boot_key_id == boot.key_id { stored.current } else { of_boot }
+                if stored.boot_key_id == boot.key_id { (stored.current, true) } else { (of_boot, false) }
             }
         };
         let identity = Self { path, boot_key_id: boot.key_id.clone(), current: Mutex::new(current) };
-        identity.store(&identity.current())?;
+        // Not again what is there: a full volume must not keep an agent from starting.
+        if !is_stored {
+            identity.store(&identity.current())?;
+        }
         Ok(identity)
     }
 

@@ -99,8 +99,10 @@ impl Journal {
             }
         }
         let file = Self::open_to_append(path)?;
+        // What stays of it must end with a whole line, also when it cannot be written anew below.
+        file.set_len(whole_lines as u64)?;
         let mut journal = Self { path: path.to_owned(), file, records, forgotten_up_to_ms, lines_appended: 0 };
-        journal.compact(now_ms)?;
+        journal.compact_if_there_is_room(now_ms)?;
         Ok(journal)
     }
 
@@ -144,7 +146,7 @@ impl Journal {
 
     fn append(&mut self, record: &Record) -> io::Result<()> {
         if self.lines_appended >= COMPACT_AFTER_LINES {
-            self.compact(record.at_ms)?;
+            self.compact_if_there_is_room(record.at_ms)?;
         }
         let end = self.file.metadata()?.len();
         let written = self.file.write_all(&line(&Line::Record(record.clone()))?).and_then(|()| self.file.sync_data());
@@ -155,6 +157,17 @@ impl Journal {
         }
         self.lines_appended += 1;
         Ok(())
+    }
+
+    /// On a full volume the old file goes on: it says no less than a new one would.
+    fn compact_if_there_is_room(&mut self, now_ms: i64) -> io::Result<()> {
+        match self.compact(now_ms) {
+            Err(error) if files::is_full(&error) => {
+                tracing::warn!(%error, "the volume is full: the journal is not written anew");
+                Ok(())
+            }
+            compacted => compacted,
+        }
     }
 
     /// Forgets what is outside the window or the bound, and writes the file anew.

@@ -15,10 +15,18 @@ pub fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
     // A leftover may have another mode: the mode of `open` only counts for a file that it creates.
     remove_file_if_there(&fresh)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-    file.write_all(content)?;
-    file.sync_all()?;
+    if let Err(error) = file.write_all(content).and_then(|()| file.sync_all()) {
+        // On a full volume even a part of it takes room from what could still be written.
+        remove_file_if_there(&fresh)?;
+        return Err(error);
+    }
     fs::rename(&fresh, path)?;
     sync_directory(directory)
+}
+
+/// Whether a write failed since there is no room: on the file system, or for this user on it.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Makes the names in a directory durable.

@@ -5,6 +5,7 @@ mod circle;
 mod conformance;
 mod control;
 mod crashes;
+mod full_volume;
 mod guest;
 mod mysql;
 mod program;
