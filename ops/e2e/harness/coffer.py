@@ -40,7 +40,7 @@ class Coffer:
 
     # Its life
 
-    def start(self, *, crash_at: str = "", clock_offset_ms: int = 0, ready: bool = True) -> None:
+    def start(self, *, crash_at: str = "", clock_offset_ms: int = 0, log: str = "", ready: bool = True) -> None:
         """Starts it; with `crash_at` it may already be dead when this returns."""
         assert self.process is None, "it runs already"
         environment = {key: value for key, value in os.environ.items() if not key.startswith("COFFER_")}
@@ -48,12 +48,14 @@ class Coffer:
             environment["COFFER_CRASH_AT"] = crash_at
         if clock_offset_ms:
             environment["COFFER_CLOCK_OFFSET_MS"] = str(clock_offset_ms)
-        with self.log_file.open("ab") as log, self.stdout_file.open("ab") as out:
+        if log:
+            environment["COFFER_LOG"] = log
+        with self.log_file.open("ab") as stderr, self.stdout_file.open("ab") as out:
             self.process = subprocess.Popen(
                 [self.bin_dir / "coffer", "dev", "--state-dir", self.state_dir, "--listen", "127.0.0.1:0"],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
-                stderr=log,
+                stderr=stderr,
                 env=environment,
                 start_new_session=True,
             )

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Mutex, OnceLock},
+    sync::{Mutex, Once, OnceLock, atomic::Ordering},
 };
 
 use tracing_subscriber::fmt::MakeWriter;
@@ -41,11 +41,19 @@ fn captured() -> String {
     String::from_utf8(LOG.get_or_init(Mutex::default).lock().unwrap().clone()).unwrap()
 }
 
+/// Has everything captured from now on.
+fn listen() {
+    static LISTENING: Once = Once::new();
+    LISTENING.call_once(|| {
+        let subscriber =
+            tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).with_writer(|| Capture);
+        tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
+    });
+}
+
 #[test]
 fn requests_leave_one_line_each_and_no_secret() {
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).with_writer(|| Capture);
-    tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
+    listen();
     tracing::info!("a planted positive: Seen-1");
 
     let api = Api::start();
@@ -60,6 +68,10 @@ fn requests_leave_one_line_each_and_no_secret() {
     api.post(&format!("{base}/root"), r#"{"password": "Hidden-3"}"#);
     api.post(&format!("{base}/root"), r#"{"password": "Hidden-4"#);
     api.call("token-Hidden-5", "GET", "/v1.0/demo/instances", "");
+    api.send("GET", "/healthz", &[], b"");
+    api.memory.is_away.store(true, Ordering::SeqCst);
+    assert_eq!(api.get("/instances").status, 503);
+    api.memory.is_away.store(false, Ordering::SeqCst);
     let auth = format!(
         r#"{{"auth": {{"identity": {{"methods": ["password"], "password": {{"user":
             {{"name": "demo", "password": "{PASSWORD}"}}}}}}}}}}"#
@@ -71,6 +83,12 @@ fn requests_leave_one_line_each_and_no_secret() {
     assert!(log.contains("Seen-1"), "nothing was captured");
     for secret in ["Hidden-", PASSWORD, DEMO, "1-neddiH"] {
         assert!(!log.contains(secret), "{secret} is in the log");
+    }
+    for happening in coffer_rest::telemetry::HAPPENINGS {
+        assert!(
+            log.contains(&format!("happening=\"{happening}\"")),
+            "no test makes {happening} happen, or it has no line"
+        );
     }
     let lines: Vec<&str> = log.lines().filter(|line| line.contains(id) && line.contains("answered")).collect();
     let [line] = lines[..] else { panic!("{} lines for one request", lines.len()) };
@@ -84,6 +102,27 @@ fn requests_leave_one_line_each_and_no_secret() {
     ] {
         assert!(line.contains(part), "{part} is missing: {line}");
     }
+}
+
+/// The log of all tests of this program is one, but the burst is this API's alone.
+#[test]
+fn a_client_in_a_loop_is_counted_exactly_and_logged_within_bounds() {
+    const REQUESTS: usize = 700;
+    listen();
+    let api = Api::start();
+    let id = "req-6f8f9d6c-3f0e-4b0c-9d52-000000000700";
+    let headers = [("X-Auth-Token", DEMO), ("X-Openstack-Request-Id", id)];
+    let started = std::time::Instant::now();
+    for _ in 0..REQUESTS {
+        assert_eq!(api.send("GET", "/v1.0/demo/limits", &headers, b"").status, 200);
+    }
+    let admitted = 200 + 10 * (usize::try_from(started.elapsed().as_secs()).unwrap() + 1);
+    let lines = captured().lines().filter(|line| line.contains(id) && line.contains("answered")).count();
+    assert!((200..=admitted).contains(&lines), "{lines} lines, {admitted} at most");
+    let metrics = api.send("GET", "/metrics", &[], b"").body;
+    let counted = "coffer_rest_request_duration_seconds_count\
+                   {method=\"GET\",route=\"/v1.0/{tenant}/limits\",status=\"200\"} 700";
+    assert!(metrics.contains(counted), "{metrics}");
 }
 
 #[test]
