@@ -9,6 +9,7 @@
 //! * [`dispatcher`] – carries out effects through the connectors;
 //! * [`timers`] – durable timers, with grace after a take-over;
 //! * [`vault`] – secrets at rest;
+//! * [`check`] – whether the rows agree with each other, and with what is outside;
 //! * [`borders`] – the named places at which a crash is rehearsed;
 //! * [`post`] – records between the broker and the partitions;
 //! * [`room_watch`] – looks how full the store's file system is;
@@ -19,6 +20,7 @@
 //! partition decides.
 
 pub mod borders;
+pub mod check;
 pub mod clock;
 pub mod dispatcher;
 pub mod fullness;

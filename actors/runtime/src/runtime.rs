@@ -10,6 +10,7 @@ use coffer_domain::{
     instance::InstanceView,
     quota::{Limits, Usage},
     rejection::{Rejection, RejectionKind},
+    time::{SECOND, Timestamp},
 };
 use coffer_ports::{
     log::{Batch, CommitError, Log, Space, Write},
@@ -378,6 +379,28 @@ async fn next_epochs(store: &Store, log: &Arc<dyn Log>) -> Result<Vec<u64>, Star
     }
     log.commit(batch).await?;
     Ok(epochs)
+}
+
+/// Starts by which epochs grow without anybody counting them, in a store that is put back from a copy: more than there
+/// are in a life.
+const UNCOUNTED_STARTS: u64 = 1 << 20;
+
+/// Puts the epochs of a store that is put back from a copy above all that were in use since the copy was made, which
+/// the store cannot know: to the time in seconds, which grows faster than anybody starts. Returns the least of them.
+///
+/// Sequence numbers of messages to agents begin anew with each epoch, so that none is used twice. With a clock that was
+/// ahead at an earlier restore and is not now, agents refuse the new epoch until as many seconds have passed.
+pub fn raise_epochs(store: &Store, now: Timestamp) -> Result<u64, StoreError> {
+    let seconds = u64::try_from(now.0 / SECOND).unwrap_or_default();
+    let mut batch = Batch::default();
+    let mut least = u64::MAX;
+    for partition in 0..PARTITIONS {
+        let epoch = seconds.max(store.epoch(partition)? + UNCOUNTED_STARTS);
+        least = least.min(epoch);
+        batch.writes.push(Write { space: Space::Meta, key: keys::epoch(partition), value: Some(rows::encode(&epoch)) });
+    }
+    store.write(&[batch])?;
+    Ok(least)
 }
 
 /// One thread per core at most: partitions share them.

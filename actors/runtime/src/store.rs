@@ -5,6 +5,7 @@
 pub mod keys;
 pub mod room;
 pub mod rows;
+pub mod snapshot;
 
 use std::path::Path;
 
@@ -55,12 +56,9 @@ pub struct Store {
 impl Store {
     /// Opens or creates the store in `directory`.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let mut options = Options::default();
+        let mut options = options();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
-        options.set_db_write_buffer_size(WRITE_BUFFERS_BYTES);
-        options.set_keep_log_file_num(INFO_LOGS_KEPT);
-        options.set_max_open_files(256);
         // Of the family `default`, which nothing is written to.
         options.set_write_buffer_size(WRITE_BUFFER_BYTES);
         let families = SPACES.iter().map(|space| {
@@ -200,9 +198,18 @@ impl Store {
     }
 }
 
+fn options() -> Options {
+    let mut options = Options::default();
+    options.set_db_write_buffer_size(WRITE_BUFFERS_BYTES);
+    options.set_keep_log_file_num(INFO_LOGS_KEPT);
+    options.set_max_open_files(256);
+    options
+}
+
 const SPACES: [Space; 6] = [Space::State, Space::View, Space::Outbox, Space::Timer, Space::Dedup, Space::Meta];
 
-fn family_name(space: Space) -> &'static str {
+/// The name of a space, as a column family and in messages.
+pub fn family_name(space: Space) -> &'static str {
     match space {
         Space::State => "state",
         Space::View => "view",

@@ -63,6 +63,13 @@ impl Vault {
         <[u8; 32]>::try_from(bytes).map(Key::from_bytes).map_err(|_| VaultError::Form)
     }
 
+    /// Whether this key opens a secret, whatever it is for.
+    pub fn check(&self, sealed: &Sealed) -> Result<(), VaultError> {
+        self.open(PASSWORD, sealed, &sealed.context)
+            .or_else(|_| self.open(SERVER_KEY, sealed, &sealed.context))
+            .map(|_| ())
+    }
+
     fn seal(&self, purpose: &str, context: &str, plaintext: &[u8]) -> Sealed {
         let bytes = self.key.seal_bytes(purpose, context, plaintext, random_nonce());
         Sealed { key_id: self.key_id.clone(), context: context.to_owned(), bytes }

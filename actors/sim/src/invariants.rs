@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use coffer_domain::{
-    ids::{EffectId, InstanceId, TenantId},
+    ids::InstanceId,
     instance::{
         Instance,
-        effect::TimerId,
-        state::{Presence, Waiting},
+        state::Presence,
         view::{self, Status},
     },
     quota::Usage,
 };
-use coffer_runtime::store::{Store, StoreError};
+use coffer_runtime::{check, store::Store};
 
 use crate::{
     agent::FORGED,
@@ -24,41 +23,13 @@ use crate::{
 /// The states as they were committed, with their partitions.
 pub type States = BTreeMap<InstanceId, (u32, Instance)>;
 
-/// The rows of a partition agree with each other; `tenants` are all that may have any.
-pub fn check_rows(store: &Store, partition: u32, tenants: &[TenantId]) -> Result<(), String> {
-    let unreadable = |error: StoreError| error.to_string();
-    let instances = store.instances(partition).map_err(unreadable)?;
-    for tenant in tenants {
-        let own: Vec<&Instance> = instances.iter().filter(|instance| instance.tenant == *tenant).collect();
-        let expected: Vec<_> = own.iter().map(|instance| view::view(instance)).collect();
-        if store.views(partition, tenant, None, usize::MAX).map_err(unreadable)? != expected {
-            return Err(format!("what a GET shows tenant {tenant} is not what the states say"));
-        }
-        let sum = own.iter().fold(Usage::default(), |usage, instance| usage.charged(instance.charge()));
-        let usage = store.usage(partition, tenant).map_err(unreadable)?;
-        if usage != sum {
-            return Err(format!("tenant {tenant} is charged {usage:?} and has {sum:?}"));
-        }
-        check_quota(&usage)?;
+/// The rows of a partition agree with each other; nobody has more than it may have.
+pub fn check_rows(store: &Store, partition: u32) -> Result<(), String> {
+    let found = check::check_rows(&store.snapshot(), partition, None).map_err(|error| error.to_string())?;
+    if let Some(finding) = found.findings.first() {
+        return Err(finding.problem.to_string());
     }
-    let outbox: BTreeSet<EffectId> =
-        store.outbox(partition).map_err(unreadable)?.into_iter().map(|effect| effect.id).collect();
-    let awaited: BTreeSet<EffectId> = instances.iter().flat_map(awaited_effects).collect();
-    if outbox != awaited {
-        return Err(format!("the outbox holds {outbox:?}, the states wait for {awaited:?}"));
-    }
-    let timers: BTreeSet<(InstanceId, TimerId)> = store
-        .timers(partition)
-        .map_err(unreadable)?
-        .into_iter()
-        .map(|owned| (owned.instance, owned.timer.id))
-        .collect();
-    let expected: BTreeSet<(InstanceId, TimerId)> =
-        instances.iter().flat_map(|instance| awaited_timers(instance).map(|timer| (instance.id, timer))).collect();
-    if timers != expected {
-        return Err(format!("the timers are {timers:?}, the states wait for {expected:?}"));
-    }
-    Ok(())
+    check::charged(found.instances.iter()).values().try_for_each(check_quota)
 }
 
 /// Nobody has more than it may have.
@@ -70,66 +41,32 @@ pub fn check_quota(usage: &Usage) -> Result<(), String> {
     Ok(())
 }
 
-/// Effects without an outcome.
-pub fn awaited_effects(instance: &Instance) -> impl Iterator<Item = EffectId> {
-    let operation = instance.operation.as_ref().and_then(|operation| match &operation.waiting {
-        Waiting::Effect { effect } => Some(effect.clone()),
-        Waiting::Backoff | Waiting::Agent => None,
-    });
-    operation.into_iter().chain(instance.tasks.values().filter_map(|task| task.effect.clone()))
-}
-
-/// Timers that must be set.
-pub fn awaited_timers(instance: &Instance) -> impl Iterator<Item = TimerId> {
-    let operation = instance.operation.as_ref().map(|operation| match &operation.waiting {
-        Waiting::Effect { effect } => TimerId::Deadline { effect: effect.clone() },
-        Waiting::Backoff => TimerId::Retry { command: operation.command },
-        Waiting::Agent => TimerId::Agent { command: operation.command },
-    });
-    let tasks = instance.tasks.iter().map(|(command, task)| match &task.effect {
-        Some(effect) => TimerId::Deadline { effect: effect.clone() },
-        None => TimerId::Retry { command: *command },
-    });
-    operation.into_iter().chain(tasks)
-}
-
 /// What exists outside is what the states account for.
 pub fn check_outside(states: &States, cloud: &Cloud) -> Result<(), String> {
-    for instance in cloud.owners() {
-        if !states.contains_key(&instance) {
-            return Err(format!("something outside belongs to {}, which does not exist", short(instance)));
-        }
-        for kind in [Kind::Address, Kind::Volume, Kind::Server] {
-            let count = cloud.of(kind, instance).count();
-            if count > 1 {
-                return Err(format!("{} has {count} of {kind:?}", short(instance)));
-            }
-        }
+    let seen: check::Seen = cloud.owners().into_iter().map(|id| (id, parts_of(cloud, id))).collect();
+    if let Some(problem) = check::outside(states.values().map(|(_, state)| state), &seen).first() {
+        return Err(problem.to_string());
     }
     for (id, (_, instance)) in states {
         if instance.databases.contains_key(FORGED) {
             return Err(format!("{} believes a forged report", short(*id)));
         }
-        let whole = [Kind::Address, Kind::Volume, Kind::Server].map(|kind| cloud.of(kind, *id).count());
         match view::status(instance) {
-            Status::Active => {
-                if whole != [1, 1, 1] || !cloud.guest_of(*id).is_some_and(|(_, disk)| disk.is_prepared) {
-                    return Err(format!("{} is ACTIVE and has {whole:?}, or no engine", short(*id)));
-                }
+            Status::Active if !cloud.guest_of(*id).is_some_and(|(_, disk)| disk.is_prepared) => {
+                return Err(format!("{} is ACTIVE and has no engine", short(*id)));
             }
-            Status::Error if instance.operation.is_none() => {
-                let Some(fault) = &instance.fault else {
-                    return Err(format!("{} is in ERROR, and nobody is told why", short(*id)));
-                };
-                let is_cleaned_up = fault.message.starts_with("The instance could not be created");
-                if is_cleaned_up && whole != [0, 0, 0] {
-                    return Err(format!("{} was cleaned up and has {whole:?}", short(*id)));
-                }
+            Status::Error if instance.operation.is_none() && instance.fault.is_none() => {
+                return Err(format!("{} is in ERROR, and nobody is told why", short(*id)));
             }
-            Status::Build | Status::Reboot | Status::Shutdown | Status::Error => {}
+            _ => {}
         }
     }
     Ok(())
+}
+
+fn parts_of(cloud: &Cloud, id: InstanceId) -> check::Parts {
+    let count = |kind| cloud.of(kind, id).count();
+    check::Parts { addresses: count(Kind::Address), volumes: count(Kind::Volume), servers: count(Kind::Server) }
 }
 
 /// At rest, the contents of each running instance are those of its engine.

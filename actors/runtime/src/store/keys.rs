@@ -7,6 +7,7 @@ use coffer_domain::{
     ids::{CommandId, EffectId, InstanceId, TenantId},
     instance::effect::TimerId,
 };
+use uuid::Uuid;
 
 const INSTANCE: u8 = b'i';
 const USAGE: u8 = b'q';
@@ -44,10 +45,16 @@ pub fn after(mut key: Vec<u8>) -> Vec<u8> {
     key
 }
 
-/// A tenant's quota in use.
-pub fn usage(partition: u32, tenant: &TenantId) -> Vec<u8> {
+/// Prefix of all quota rows of a partition.
+pub fn usages(partition: u32) -> Vec<u8> {
     let mut key = self::partition(partition);
     key.push(USAGE);
+    key
+}
+
+/// A tenant's quota in use.
+pub fn usage(partition: u32, tenant: &TenantId) -> Vec<u8> {
+    let mut key = usages(partition);
     key.extend_from_slice(tenant.0.as_bytes());
     key
 }
@@ -92,4 +99,15 @@ pub fn epoch(partition: u32) -> Vec<u8> {
 /// What is written to see whether anything can be.
 pub fn trial() -> Vec<u8> {
     b"trial".to_vec()
+}
+
+/// The instance of a state's or view's row; `None` for a quota row, or a key that is none of ours.
+pub fn instance_of(key: &[u8]) -> Option<InstanceId> {
+    const KIND: usize = 4;
+    const ID_BYTES: usize = 16;
+    if key.get(KIND) != Some(&INSTANCE) {
+        return None;
+    }
+    let id = key.get(key.len().checked_sub(ID_BYTES)?..)?;
+    Uuid::from_slice(id).ok().map(InstanceId)
 }

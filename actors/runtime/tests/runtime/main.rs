@@ -1,6 +1,7 @@
 //! The runtime on a real store, through its public interface.
 //!
 //! * `partition` – one partition driven by hand: every border, failing commits, repeats, quota, timers, chaos;
+//! * `check` – what is found in a store that was tampered with;
 //! * `link` – the sealed conversation, with an agent that is driven by hand;
 //! * `dispatcher` – order, deadline and bound of the calls to the outside;
 //! * `runner` – one partition at work: what it does around a commit, and when one fails;
@@ -8,6 +9,7 @@
 //! * `telemetry` – what is counted and logged of all this;
 //! * `circle` – everything together, with a broker, a provider and agents that live in memory.
 
+mod check;
 mod circle;
 mod dispatcher;
 mod link;

@@ -2,8 +2,7 @@
 
 use coffer_domain::{ids::InstanceId, instance::Instance};
 use coffer_ports::log::{Batch, Space};
-use coffer_runtime::store::rows;
-use uuid::Uuid;
+use coffer_runtime::store::{keys::instance_of, rows};
 
 use super::{PARTITIONS, World};
 use crate::{faults::Fault, invariants, short};
@@ -12,8 +11,6 @@ use crate::{faults::Fault, invariants, short};
 const SLOW_MS: i64 = 5000;
 /// The rows that a commit writes are looked at each time, the store as a whole every so many commits.
 const STORE_CHECKED_EVERY: u64 = 25;
-/// Length of an instance's id at the end of its row's key.
-const ID_BYTES: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitFate {
@@ -77,9 +74,7 @@ impl World {
             if stored.len() != known.clone().count() || !known.clone().all(|state| stored.contains(state)) {
                 return Err(format!("the store of partition {partition} is not what was committed"));
             }
-            let own = self.clients.iter().filter(|client| client.partition == partition);
-            let tenants: Vec<_> = own.map(|client| client.tenant.clone()).collect();
-            invariants::check_rows(&self.store, partition, &tenants)?;
+            invariants::check_rows(&self.store, partition)?;
         }
         Ok(())
     }
@@ -111,14 +106,4 @@ fn stage(instance: &Instance) -> String {
     let (contact, engine) = (instance.health.contact, instance.health.engine);
     let status = coffer_domain::instance::view::status(instance);
     format!("{status:?} {}{contact:?}/{engine:?} {tasks:?}", operation.unwrap_or_default())
-}
-
-/// The instance of a state row's key; a quota row has none.
-pub fn instance_of(key: &[u8]) -> Option<InstanceId> {
-    const KIND: usize = 4;
-    if key.get(KIND) != Some(&b'i') {
-        return None;
-    }
-    let id = key.get(key.len().checked_sub(ID_BYTES)?..)?;
-    Uuid::from_slice(id).ok().map(InstanceId)
 }

@@ -8,11 +8,16 @@ use coffer_domain::{
     quota::Usage,
 };
 use coffer_ports::log::{Batch, Space, Write};
-use coffer_runtime::store::{keys, rows};
+use coffer_runtime::{
+    check::{awaited_effects, awaited_timers, charged},
+    store::{
+        keys::{self, instance_of},
+        rows,
+    },
+};
 
-use super::commits::instance_of;
 use crate::{
-    invariants::{States, awaited_effects, awaited_timers, check_quota},
+    invariants::{States, check_quota},
     short,
 };
 
@@ -86,11 +91,8 @@ impl Written {
     }
 
     fn check_usage<'a>(&self, partition: u32, own: impl Iterator<Item = &'a Instance>) -> Result<(), String> {
-        let mut sums: BTreeMap<Vec<u8>, Usage> = BTreeMap::new();
-        for instance in own {
-            let sum = sums.entry(keys::usage(partition, &instance.tenant)).or_default();
-            *sum = sum.charged(instance.charge());
-        }
+        let sums: BTreeMap<Vec<u8>, Usage> =
+            charged(own).into_iter().map(|(tenant, sum)| (keys::usage(partition, &tenant), sum)).collect();
         let prefix = keys::partition(partition);
         let used = self.usage.iter().filter(|(key, _)| key.starts_with(&prefix));
         if !used.eq(sums.iter()) {
