@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     io,
     net::{Ipv4Addr, TcpListener},
+    ops::RangeInclusive,
     os::unix::ffi::OsStrExt,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -116,6 +117,20 @@ impl Allocator {
 /// The user and group id of the guest at this address: as unique on the host as the address is.
 pub(crate) fn guest_uid(ip: Ipv4Addr) -> u32 {
     FIRST_GUEST_UID + (u32::from(ip) & 0x00ff_ffff)
+}
+
+/// The user ids that the guests of a root can have; none unless we are root, since all guests are us then.
+pub(crate) fn guest_uids(root: &Path) -> RangeInclusive<u32> {
+    if !geteuid().is_root() {
+        return RangeInclusive::new(1, 0);
+    }
+    let (slot, _) = range_of(root);
+    guest_uid(address(slot, 0))..=guest_uid(address(slot, ADDRESSES - 1))
+}
+
+/// The address in an instance's record.
+pub(crate) fn recorded(layout: &Layout, instance: InstanceId) -> Result<Option<Ipv4Addr>> {
+    Ok(read_json::<Record>(&layout.address(instance))?.map(|record| record.ip))
 }
 
 /// Second octet and first index, from the root's path and our user: two Coffers on one host should not meet, as neither

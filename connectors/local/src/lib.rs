@@ -4,6 +4,7 @@
 //!   processes), behind the ports of `coffer_ports::cloud`;
 //! * [`supervisor`] – the process that keeps the agents running, whatever happens to Coffer;
 //! * [`identity`] – users from a file, behind the port of `coffer_ports::identity`;
+//! * [`inventory`] – all that there is under a root, for whoever checks it;
 //! * [`processes`] – which processes belong to an instance.
 //!
 //! Everything is under one root directory:
@@ -27,6 +28,7 @@ mod compute;
 mod error;
 mod files;
 pub mod identity;
+pub mod inventory;
 mod layout;
 mod network;
 pub mod processes;

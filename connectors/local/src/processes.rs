@@ -102,13 +102,12 @@ impl Guest {
         {
             return true;
         }
-        let environment = fs::read(process_file(pid, "environ")).unwrap_or_default();
         let wanted = format!("{SERVER_VARIABLE}={}", self.instance);
-        environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+        environment_of(pid).iter().any(|variable| variable == wanted.as_bytes())
     }
 }
 
-fn all_processes() -> Result<Vec<Pid>> {
+pub(crate) fn all_processes() -> Result<Vec<Pid>> {
     let proc = Path::new("/proc");
     let names = fs::read_dir(proc).or_fail("list", proc)?;
     let names: io::Result<Vec<_>> = names.map(|entry| entry.map(|entry| entry.file_name())).collect();
@@ -116,6 +115,12 @@ fn all_processes() -> Result<Vec<Pid>> {
     Ok(numbers.filter_map(Pid::from_raw).filter(|pid| *pid != rustix::process::getpid()).collect())
 }
 
-fn process_file(pid: Pid, name: &str) -> PathBuf {
+/// The variables of a process, each with its value; none where we may not look.
+pub(crate) fn environment_of(pid: Pid) -> Vec<Vec<u8>> {
+    let environment = fs::read(process_file(pid, "environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
+}
+
+pub(crate) fn process_file(pid: Pid, name: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{}/{name}", pid.as_raw_nonzero()))
 }

@@ -10,13 +10,13 @@ use std::{
 
 use coffer_ports::{Error, ErrorKind, Result};
 use rustix::process::geteuid;
-use serde::Deserialize;
 
 use crate::{
     address::{Allocator, guest_uid},
     error::OrFail,
     files::{OwnerId, ensure_directory, install_program, read_json},
     layout::{InstanceId, Layout},
+    spec::Owned,
     supervisor::handle::SupervisorHandle,
 };
 
@@ -122,12 +122,6 @@ impl Shared {
         let ip = self.addresses.get(instance)?;
         self.separate_users.then(|| guest_uid(ip))
     }
-}
-
-/// What every record says.
-#[derive(Deserialize)]
-struct Owned {
-    tenant: String,
 }
 
 /// Guests run as users of their own and have to get through to their directories.

@@ -37,6 +37,12 @@ pub(crate) enum Desired {
     Absent,
 }
 
+/// What every record says.
+#[derive(Deserialize)]
+pub(crate) struct Owned {
+    pub tenant: String,
+}
+
 impl ServerSpec {
     /// `None` when there is no server, or only the beginning of one.
     pub(crate) fn read(layout: &Layout, instance: InstanceId) -> Result<Option<Self>> {

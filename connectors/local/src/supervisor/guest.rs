@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What guests find their engines by; otherwise their environment is empty.
-pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The filter of every program's log: Coffer's, the supervisor's and the agents'.
 pub(crate) const LOG_VARIABLE: &str = "COFFER_LOG";
@@ -74,7 +74,7 @@ impl Guest {
         let now = Instant::now();
         match self.agent {
             Agent::Child { .. } => None,
-            Agent::Adopted { .. } if is_alive(layout, instance) => Some(now + ADOPTED_LOOK_INTERVAL),
+            Agent::Adopted { .. } if is_agent_alive(layout, instance) => Some(now + ADOPTED_LOOK_INTERVAL),
             Agent::Adopted { .. } => {
                 tracing::warn!(%instance, "adopted agent ended");
                 self.ended();
@@ -82,7 +82,7 @@ impl Guest {
             }
             Agent::Resting { until } if until > now => Some(until),
             Agent::Resting { .. } | Agent::Unknown => {
-                if is_alive(layout, instance) {
+                if is_agent_alive(layout, instance) {
                     tracing::info!(%instance, "agent adopted");
                     self.agent = Agent::Adopted { since: now };
                     return Some(now + ADOPTED_LOOK_INTERVAL);
@@ -116,7 +116,7 @@ fn restart_delay(failures: u32) -> Duration {
 
 /// Whether an agent holds its lock. The file is the guest's, who is not trusted: no link is followed, and nothing
 /// that blocks is opened.
-fn is_alive(layout: &Layout, instance: InstanceId) -> bool {
+pub(crate) fn is_agent_alive(layout: &Layout, instance: InstanceId) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let Ok(lock) = rustix::fs::open(layout.agent_lock(instance), flags, Mode::empty()) else { return false };
     matches!(fs::File::from(lock).try_lock_shared(), Err(fs::TryLockError::WouldBlock))

@@ -38,6 +38,8 @@ use crate::{
     spec::{Desired, ServerSpec, instances_in},
 };
 use guest::Guest;
+pub use guest::PATH as GUEST_PATH;
+pub(crate) use guest::is_agent_alive;
 
 /// What a byte in the FIFO says.
 const LOOK: u8 = b'l';
@@ -66,6 +68,14 @@ pub fn run(root: &Path) -> Result<()> {
     set_child_subreaper(Some(rustix::process::getpid())).or_fail("become the reaper of", layout.root())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.or_fail("start a runtime for", layout.root())?.block_on(Supervisor::new(layout).run())
+}
+
+/// Process id of the supervisor that has this root, where one runs.
+pub(crate) fn running(layout: &Layout) -> Result<Option<u32>> {
+    if !layout.supervisor_lock().exists() {
+        return Ok(None);
+    }
+    Ok(lock::holder(layout)?.map(|holder| holder.pid))
 }
 
 struct Supervisor {
