@@ -1,8 +1,10 @@
 //! What an operator may set about the REST API.
 
-use std::{net::SocketAddr, num::NonZeroUsize, thread, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use serde::Deserialize;
+
+use crate::tls::Certificates;
 
 /// The table `[rest]` of the configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -10,6 +12,14 @@ use serde::Deserialize;
 pub struct Config {
     /// Address and port to listen on; port 0 takes a free one. 8779 is Trove's.
     pub listen: SocketAddr,
+    /// PEM file with the certificate and its chain; with it the API is served over TLS 1.2 and 1.3. Read again when it
+    /// changes, and on SIGHUP.
+    pub tls_certificate_file: Option<PathBuf>,
+    /// PEM file with the certificate's key.
+    pub tls_key_file: Option<PathBuf>,
+    /// Says that clients reach the API through a proxy that ends TLS. Without it, and without a certificate, the API
+    /// listens on loopback only.
+    pub behind_tls_proxy: bool,
     /// Threads that serve requests; 0 means one for each core.
     pub workers: usize,
     /// Connections open at the same time at most, over all workers.
@@ -31,6 +41,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8779)),
+            tls_certificate_file: None,
+            tls_key_file: None,
+            behind_tls_proxy: false,
             workers: 0,
             max_connections: 10_000,
             body_limit_bytes: 1024 * 1024,
@@ -43,6 +56,39 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Opens the certificate, where one is named, and refuses to serve others than this host in the clear.
+    ///
+    /// # Errors
+    /// A sentence for the operator, with the name of the setting.
+    pub fn certificates(&self) -> Result<Option<Arc<Certificates>>, String> {
+        self.check()?;
+        match (&self.tls_certificate_file, &self.tls_key_file) {
+            (Some(certificate), Some(key)) => Certificates::open(certificate, key)
+                .map(Some)
+                .map_err(|error| format!("rest.tls_certificate_file, rest.tls_key_file: {error}")),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the settings agree with each other.
+    ///
+    /// # Errors
+    /// A sentence for the operator, with the name of the setting.
+    pub fn check(&self) -> Result<(), String> {
+        let has_tls = self.tls_certificate_file.is_some();
+        if has_tls != self.tls_key_file.is_some() {
+            return Err("rest.tls_certificate_file and rest.tls_key_file: the one needs the other".into());
+        }
+        if !self.listen.ip().is_loopback() && !has_tls && !self.behind_tls_proxy {
+            return Err(
+                "rest.listen: without TLS the API listens on loopback only; set rest.tls_certificate_file and \
+                        rest.tls_key_file, or rest.behind_tls_proxy = true if a proxy ends TLS in front of it"
+                    .into(),
+            );
+        }
+        Ok(())
+    }
+
     pub(crate) fn workers(&self) -> usize {
         match self.workers {
             0 => thread::available_parallelism().map_or(1, NonZeroUsize::get),

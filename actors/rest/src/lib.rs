@@ -10,6 +10,7 @@
 //! * `observe`, `request_id`, `auth`, `caller` – around each request: log, metrics, correlation, who calls;
 //! * `body`, `schema`, `paging`, `links`, `quoting`, `times`, `random`, `error` – what all resources share;
 //! * `commands` – from a request to a committed command;
+//! * [`tls`] – the certificate, where the API is served over TLS;
 //! * one file (or directory) per resource: `versions`, `flavors`, `datastores`, `instances`, `databases`, `users`,
 //!   `root`, `limits`, `quotas`, `keystone`, `probes`.
 
@@ -19,7 +20,7 @@ use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web};
 use coffer_ports::identity::Identity;
 use prometheus::Registry;
 
-use crate::{config::Config, control::ControlPlane, telemetry::Metrics};
+use crate::{config::Config, control::ControlPlane, telemetry::Metrics, tls::Certificates};
 
 mod auth;
 mod body;
@@ -47,6 +48,7 @@ mod routes;
 mod schema;
 pub mod telemetry;
 mod times;
+pub mod tls;
 mod users;
 mod versions;
 
@@ -61,10 +63,14 @@ pub(crate) struct Shim {
 
 /// A client may take this long to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client may take this long for its TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// TLS handshakes under way at the same time at most, for each worker; further connections wait.
+const HANDSHAKES: usize = 256;
 /// Requests under way get this long to end when the server is stopped, in seconds.
 const SHUTDOWN_TIMEOUT_S: u64 = 15;
 
-/// Serves the API on `listener` until the returned server's handle stops it. Signals are left to the caller. The
+/// Serves the API on `listener`, over TLS where there are `certificates`, until the returned server's handle stops it. Signals are left to the caller. The
 /// metrics of the API are registered in `registry`, and `GET /metrics` shows all of `registry`.
 ///
 /// # Errors
@@ -75,6 +81,7 @@ pub fn serve(
     control: Arc<dyn ControlPlane>,
     identity: Arc<dyn Identity>,
     registry: Registry,
+    certificates: Option<&Arc<Certificates>>,
 ) -> io::Result<Server> {
     let metrics = Metrics::register(&registry).map_err(io::Error::other)?;
     let workers = config.workers();
@@ -89,9 +96,16 @@ pub fn serve(
     })
     .workers(workers)
     .max_connections(max_connections.div_ceil(workers))
+    .max_connection_rate(HANDSHAKES)
+    .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
     .client_request_timeout(HEAD_TIMEOUT)
     .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
-    .disable_signals()
-    .listen(listener)?;
+    .disable_signals();
+    let server = match certificates {
+        Some(certificates) => {
+            server.listen_rustls_0_23(listener, certificates.server_config().map_err(io::Error::other)?)?
+        }
+        None => server.listen(listener)?,
+    };
     Ok(server.run())
 }

@@ -62,9 +62,7 @@ pub fn read(path: &Path) -> Result<Config, String> {
 
 fn parse(text: &str) -> Result<Config, String> {
     let config: Config = toml::from_str(text).map_err(|error| explain(&error.to_string()))?;
-    if !config.rest.listen.ip().is_loopback() {
-        return Err("rest.listen: without TLS the API listens on loopback only; put a TLS proxy in front of it".into());
-    }
+    config.rest.check()?;
     Ok(config)
 }
 
@@ -109,5 +107,8 @@ mod tests {
     fn the_api_does_not_leave_loopback_without_tls() {
         let error = parse("state_dir = '/x'\n[rest]\nlisten = '0.0.0.0:8779'").unwrap_err();
         assert!(error.contains("rest.listen"), "{error}");
+        parse("state_dir = '/x'\n[rest]\nlisten = '0.0.0.0:8779'\nbehind_tls_proxy = true").unwrap();
+        let error = parse("state_dir = '/x'\n[rest]\nlisten = '0.0.0.0:1'\ntls_key_file = '/k'").unwrap_err();
+        assert!(error.contains("rest.tls_certificate_file"), "{error}");
     }
 }

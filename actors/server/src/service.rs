@@ -17,6 +17,7 @@ use coffer_local::{
     LocalProvider,
     identity::{self, StaticIdentity},
 };
+use coffer_rest::tls::Certificates;
 use coffer_runtime::{
     borders::{Borders, NoRehearsal},
     clock::{Clock, SystemClock},
@@ -44,6 +45,8 @@ use crate::{
 const WORKER_THREADS: usize = 2;
 /// How often somebody looks whether the supervisor of the local guests is there.
 const SUPERVISOR_WATCH: Duration = Duration::from_secs(2);
+/// How often somebody looks whether the certificate was replaced.
+const CERTIFICATE_WATCH: Duration = Duration::from_secs(5);
 /// User and project that the first start of `coffer dev` makes.
 const DEV_USER: &str = "demo";
 
@@ -63,7 +66,13 @@ pub fn dev(options: &DevOptions) -> CommandResult {
     let state = StateDir::dev(options.state.state_dir.as_deref())?;
     let config = Config {
         state_dir: state.path().to_owned(),
-        rest: coffer_rest::config::Config { listen: options.listen, serve_identity: true, ..Default::default() },
+        rest: coffer_rest::config::Config {
+            listen: options.listen,
+            tls_certificate_file: options.tls_cert.clone(),
+            tls_key_file: options.tls_key.clone(),
+            serve_identity: true,
+            ..Default::default()
+        },
         broker: config::Broker { bootstrap_servers: None, open_intake: true },
         provider: config::Provider::default(),
         catalogue: config::Catalogue::default(),
@@ -97,6 +106,7 @@ fn run(mut config: Config, mode: &Mode) -> CommandResult {
         let directory = state.path().display();
         return Err(format!("no users yet: coffer user add NAME --project PROJECT --state-dir {directory}").into());
     }
+    let certificates = config.rest.certificates()?;
     let listener = TcpListener::bind(config.rest.listen)
         .map_err(|error| format!("rest.listen {}: {error}", config.rest.listen))?;
     let parts = Parts {
@@ -105,6 +115,7 @@ fn run(mut config: Config, mode: &Mode) -> CommandResult {
         store: Arc::new(Store::open(&state.store())?),
         vault: Arc::new(key.vault),
         catalogue,
+        certificates,
         listener,
         state,
         config,
@@ -135,6 +146,7 @@ struct Parts {
     store: Arc<Store>,
     vault: Arc<coffer_runtime::vault::Vault>,
     catalogue: Arc<coffer_domain::catalogue::Catalogue>,
+    certificates: Option<Arc<Certificates>>,
     listener: TcpListener,
     state: StateDir,
     config: Config,
@@ -156,7 +168,7 @@ fn open_identity(
 }
 
 async fn work(parts: Parts, mode: &Mode) -> CommandResult {
-    let Parts { provider, identity, store, vault, catalogue, listener, state, config } = parts;
+    let Parts { provider, identity, store, vault, catalogue, certificates, listener, state, config } = parts;
     let registry = Registry::new();
     let limits = Arc::new(config.quota);
     let metrics = Metrics::new(&registry)?;
@@ -184,13 +196,14 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
     let control =
         Control { runtime: runtime.clone(), vault, catalogue, limits, clock: mode.clock.clone(), ready: ready.clone() };
     let address = listener.local_addr()?;
-    let api = coffer_rest::serve(config.rest, listener, Arc::new(control), identity, registry)?;
+    let api_url = format!("{}://{address}", if certificates.is_some() { "https" } else { "http" });
+    let api = coffer_rest::serve(config.rest, listener, Arc::new(control), identity, registry, certificates.as_ref())?;
     let api_handle = api.handle();
     let api = tokio::task::spawn_local(api);
     let watch = tokio::spawn(watch_supervisor(provider));
 
     let publish = |broker: &Broker| {
-        let api = format!("http://{address}");
+        let api = api_url.clone();
         let auth_url = format!("{api}/v3");
         state.publish(&Endpoints { auth_url, api, kafka: broker.servers(), pid: std::process::id() })
     };
@@ -199,12 +212,18 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut certificate_watch = tokio::time::interval(CERTIFICATE_WATCH);
     let mut drill = signal(SignalKind::user_defined1())?;
     let failed = loop {
         tokio::select! {
             _ = terminate.recv() => break None,
             _ = interrupt.recv() => break None,
             error = failure.recv() => break error,
+            _ = hangup.recv() => certificates.iter().for_each(|certificates| reload(certificates)),
+            _ = certificate_watch.tick() => {
+                certificates.iter().filter(|certificates| certificates.have_changed()).for_each(|certificates| reload(certificates));
+            }
             _ = drill.recv(), if mode.dev => {
                 tracing::warn!("drill: the embedded broker is dropped and started empty");
                 broker.recreate()?;
@@ -223,6 +242,13 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
     }
     state.withdraw();
     failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+fn reload(certificates: &Certificates) {
+    match certificates.reload() {
+        Ok(()) => tracing::info!("the certificate was read again"),
+        Err(error) => tracing::error!(%error, "the new certificate cannot be used: the one before it stays"),
+    }
 }
 
 /// Nobody else watches over the supervisor of the local guests.

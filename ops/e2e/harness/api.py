@@ -15,9 +15,10 @@ DELETE_TIMEOUT_S = 60
 class Api:
     """The API as one user of one project sees it."""
 
-    def __init__(self, auth_url: str, user: str, password: str, project: str) -> None:
+    def __init__(self, auth_url: str, user: str, password: str, project: str, verify: str | bool = True) -> None:
         self.session = requests.Session()
         self.session.trust_env = False
+        self.session.verify = verify
         answer = self.session.post(
             f"{auth_url}/auth/tokens",
             json={

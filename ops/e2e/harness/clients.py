@@ -22,6 +22,7 @@ class OpenStack:
     user: str
     password: str
     project: str
+    ca_file: str = ""
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self._run("openstack", *words)
@@ -57,6 +58,8 @@ class OpenStack:
             "OS_USER_DOMAIN_ID": "default",
             "OS_PROJECT_DOMAIN_ID": "default",
         }
+        if self.ca_file:
+            environment["OS_CACERT"] = self.ca_file
         return subprocess.run(
             words, env=environment, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S, check=False
         )

@@ -35,14 +35,24 @@ class Coffer:
         self.log_file = self.directory / "coffer.log"
         self.stdout_file = self.directory / "coffer.out"
         self.process: subprocess.Popen[bytes] | None = None
+        self.ca_file: Path | None = None
         self._api: Api | None = None
         self._password = ""
 
     # Its life
 
-    def start(self, *, crash_at: str = "", clock_offset_ms: int = 0, log: str = "", ready: bool = True) -> None:
-        """Starts it; with `crash_at` it may already be dead when this returns."""
+    def start(
+        self,
+        *more: str,
+        crash_at: str = "",
+        clock_offset_ms: int = 0,
+        log: str = "",
+        ready: bool = True,
+        ca_file: Path | None = None,
+    ) -> None:
+        """Starts it with `more` arguments; with `crash_at` it may already be dead when this returns."""
         assert self.process is None, "it runs already"
+        self.ca_file = ca_file
         environment = {key: value for key, value in os.environ.items() if not key.startswith("COFFER_")}
         if crash_at:
             environment["COFFER_CRASH_AT"] = crash_at
@@ -52,7 +62,7 @@ class Coffer:
             environment["COFFER_LOG"] = log
         with self.log_file.open("ab") as stderr, self.stdout_file.open("ab") as out:
             self.process = subprocess.Popen(
-                [self.bin_dir / "coffer", "dev", "--state-dir", self.state_dir, "--listen", "127.0.0.1:0"],
+                [self.bin_dir / "coffer", *self.command_line(), *more],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=stderr,
@@ -64,6 +74,10 @@ class Coffer:
             wait_for("coffer dev to be ready", lambda: self.is_ready() or self.is_dead(), START_TIMEOUT_S, 0.05)
             assert crash_at or self.is_ready(), f"coffer dev ended with {self.process.returncode}"
 
+    def command_line(self) -> list[str]:
+        """What it is started with."""
+        return ["dev", "--state-dir", str(self.state_dir), "--listen", "127.0.0.1:0"]
+
     def is_dead(self) -> bool:
         return self.process is None or self.process.poll() is not None
 
@@ -72,7 +86,7 @@ class Coffer:
         if self.process is None or endpoints.get("pid") != self.process.pid:
             return False
         with contextlib.suppress(requests.RequestException):
-            return requests.get(f"{endpoints['api']}/readyz", timeout=5).status_code == 200
+            return requests.get(f"{endpoints['api']}/readyz", timeout=5, verify=self.verify).status_code == 200
         return False
 
     def stop(self) -> None:
@@ -115,9 +129,21 @@ class Coffer:
 
     # Talking to it
 
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs `coffer` with these arguments, whatever comes of it."""
+        return subprocess.run([self.bin_dir / "coffer", *arguments], capture_output=True, text=True, check=False)
+
+    def findings(self, *arguments: str) -> list[dict[str, str]]:
+        """What `coffer doctor` or `coffer admin check` finds; its exit status must say the same."""
+        done = self.command(*arguments, "--json", "--state-dir", str(self.state_dir))
+        assert done.returncode in {0, 1}, done.stdout + done.stderr
+        found = json.loads(done.stdout)
+        assert done.returncode == (1 if found else 0)
+        return found
+
     def run(self, *arguments: str) -> str:
         """Runs `coffer` with these arguments and returns what it prints."""
-        done = subprocess.run([self.bin_dir / "coffer", *arguments], capture_output=True, text=True, check=False)
+        done = self.command(*arguments)
         assert done.returncode == 0, f"coffer {' '.join(arguments)}: {done.returncode} {done.stderr}"
         return done.stdout.strip()
 
@@ -126,6 +152,11 @@ class Coffer:
             return json.loads((self.state_dir / "endpoints.json").read_text())
         except FileNotFoundError:
             return {}
+
+    @property
+    def verify(self) -> str | bool:
+        """How `requests` checks its certificate."""
+        return str(self.ca_file) if self.ca_file else True
 
     @property
     def pid(self) -> int:
@@ -145,7 +176,7 @@ class Coffer:
     def api(self) -> Api:
         """As the user `demo` of the project `demo`; logs in once per start."""
         if self._api is None:
-            self._api = Api(self.endpoints()["auth_url"], "demo", self.password, "demo")
+            self._api = Api(self.endpoints()["auth_url"], "demo", self.password, "demo", self.verify)
         return self._api
 
     def another_user(self, project: str, *roles: str) -> tuple[str, str, Api]:

@@ -44,7 +44,7 @@ impl Api {
         let thread = thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let registry = prometheus::Registry::new();
-                let server = coffer_rest::serve(config, listener, control, Arc::new(People), registry).unwrap();
+                let server = coffer_rest::serve(config, listener, control, Arc::new(People), registry, None).unwrap();
                 sender.send(server.handle()).unwrap();
                 server.await.unwrap();
             });
