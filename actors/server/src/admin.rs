@@ -1,4 +1,6 @@
-//! Commands beside the service: users, cleaning up, borders.
+//! Commands beside the service: users, cleaning up, borders, and in [`state`] what looks after the state.
+
+pub mod state;
 
 use std::{env, path::PathBuf};
 
@@ -7,7 +9,8 @@ use coffer_local::{LocalConfig, LocalProvider, identity};
 
 use crate::{
     CommandResult,
-    cli::{Operation, StateOptions, UserCommand, UserOptions},
+    cli::{Operation, Place, StateOptions, UserCommand, UserOptions},
+    config::{self, Config},
     state_dir::StateDir,
 };
 
@@ -60,6 +63,13 @@ pub fn borders(operation: Operation) -> CommandResult {
         println!("{border}");
     }
     Ok(())
+}
+
+/// The state directory that is meant, with the configuration file where one was named.
+pub fn place(named: &Place) -> Result<(StateDir, Option<Config>), Box<dyn std::error::Error>> {
+    let Some(file) = &named.config else { return Ok((StateDir::dev(named.state.state_dir.as_deref())?, None)) };
+    let config = config::read(file)?;
+    Ok((StateDir::at(config.state_dir.clone()), Some(config)))
 }
 
 /// The provider `local` of a state directory; the agent is the program beside this one unless another is named.

@@ -4,6 +4,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// Where `coffer dev` listens when nothing else is said.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:8779";
+
 /// Databases as a service for OpenStack clouds and plain Linux hosts.
 #[derive(Parser)]
 #[command(name = "coffer", version, about)]
@@ -22,6 +25,20 @@ pub enum Command {
     DevClean(StateOptions),
     /// Adds users of the static identity, or gives them new passwords.
     User(UserOptions),
+    /// Says what is missing, broken or orphaned, and what mends it. Ends with 0 when all is well, with 1 when something
+    /// was found, with 2 when it cannot look.
+    Doctor {
+        #[command(flatten)]
+        place: Place,
+        /// A JSON list of findings instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Looks after the state: checks it, saves and restores it.
+    Admin {
+        #[command(subcommand)]
+        command: AdminCommand,
+    },
     /// Lists the places at which `COFFER_CRASH_AT` lets `coffer dev` rehearse a crash.
     #[command(hide = true)]
     Borders { operation: Operation },
@@ -40,12 +57,86 @@ pub struct StateOptions {
     pub state_dir: Option<PathBuf>,
 }
 
+/// Which Coffer is meant.
+#[derive(Args)]
+pub struct Place {
+    #[command(flatten)]
+    pub state: StateOptions,
+    /// The file of `coffer serve`; its `state_dir` is meant then.
+    #[arg(long, value_name = "FILE", conflicts_with = "state_dir")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub enum AdminCommand {
+    /// Checks that the store agrees with itself and with what is outside. Ends as `coffer doctor` does.
+    Check {
+        #[command(flatten)]
+        place: Place,
+        /// A JSON list of findings instead of text.
+        #[arg(long)]
+        json: bool,
+        /// Rewrites what follows from the states (what a GET shows, quota in use). Coffer must be stopped.
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Shows what an instance that Coffer does not know has on this host; removes it with `--yes`, data included.
+    RemoveOrphan {
+        /// Id of the instance.
+        instance: String,
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Writes the control plane's state into one file, also while Coffer runs. It holds no tenant's data.
+    Backup(BackupOptions),
+    /// Puts the state of a backup into a state directory that has none. Databases that run there are adopted.
+    Restore(RestoreOptions),
+}
+
+#[derive(Args)]
+pub struct BackupOptions {
+    /// The archive to write; it must not exist.
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub protection: Protection,
+}
+
+/// What becomes of the deployment key, which opens every secret in the store. One of these must be chosen.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub struct Protection {
+    /// Encrypts the archive, key included, with the passphrase in this file.
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Leaves the key out: it must be kept elsewhere, and be in place before a restore.
+    #[arg(long)]
+    pub without_key: bool,
+    /// Puts the key in as it is: whoever reads the archive can read every password and command every database.
+    #[arg(long)]
+    pub include_key_in_clear: bool,
+}
+
+#[derive(Args)]
+pub struct RestoreOptions {
+    /// An archive that `coffer admin backup` wrote.
+    pub file: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: PathBuf,
+    /// The passphrase of an encrypted archive.
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
 #[derive(Args)]
 pub struct DevOptions {
     #[command(flatten)]
     pub state: StateOptions,
     /// Loopback address and port of the API; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8779")]
+    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_LISTEN)]
     pub listen: SocketAddr,
     /// PEM file with a certificate: the API is served over TLS.
     #[arg(long, value_name = "FILE", requires = "tls_key")]

@@ -31,18 +31,30 @@ pub struct DeploymentKey {
     pub token_key: [u8; 32],
 }
 
+/// What to do about a key that cannot be read.
+pub const MEND: &str = "put the deployment.key back, owned by the user of coffer, and chmod 600 it";
+
+/// Reads the key that is there.
+pub fn read(path: &Path) -> io::Result<DeploymentKey> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("deployment key {}: {error}", path.display()));
+    let bytes = fs::read(path).map_err(named)?;
+    check_mode(path).map_err(named)?;
+    open(&bytes).map_err(named)
+}
+
+/// Opens the content of a key file.
+pub fn open(bytes: &[u8]) -> io::Result<DeploymentKey> {
+    let file: KeyFile = serde_json::from_slice(bytes)?;
+    Ok(DeploymentKey { vault: Vault::new(file.key_id, file.key), token_key: *file.token_key.expose() })
+}
+
 /// Reads the key, or makes one where there is neither key nor anything sealed with one.
 pub fn load(path: &Path, store: &Path) -> io::Result<DeploymentKey> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("deployment key {}: {error}", path.display()));
-    let file = match fs::read(path) {
-        Ok(bytes) => {
-            check_mode(path).map_err(named)?;
-            serde_json::from_slice(&bytes).map_err(|error| named(error.into()))?
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !store.exists() => make(path).map_err(named)?,
-        Err(error) => return Err(named(error)),
-    };
-    Ok(DeploymentKey { vault: Vault::new(file.key_id, file.key), token_key: *file.token_key.expose() })
+    if !path.exists() && !store.exists() {
+        make(path).map_err(named)?;
+    }
+    read(path)
 }
 
 fn check_mode(path: &Path) -> io::Result<()> {
@@ -53,7 +65,7 @@ fn check_mode(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn make(path: &Path) -> io::Result<KeyFile> {
+fn make(path: &Path) -> io::Result<()> {
     let id: String = random::<4>().iter().map(|byte| format!("{byte:02x}")).collect();
     let file = KeyFile {
         key_id: format!("k-{id}"),
@@ -72,7 +84,7 @@ fn make(path: &Path) -> io::Result<KeyFile> {
     if let Some(directory) = path.parent() {
         fs::File::open(directory)?.sync_all()?;
     }
-    Ok(file)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,20 +7,32 @@
 //! * [`broker`] – the embedded broker or the way to an external one;
 //! * [`service`] – starts all parts, runs until a signal, stops them in order;
 //! * [`control`] – what the REST shim asks, answered by the runtime;
-//! * [`admin`] – commands beside the service: users, cleaning up, borders;
+//! * [`admin`] – commands beside the service: users, cleaning up, borders, looking after the state;
+//! * [`check`] – what is inconsistent, and what mends it; [`orphan`] – removing what belongs to nobody;
+//! * [`doctor`] – the same, and all that the service needs of its host;
+//! * [`backup`] – the state in one file, and back;
+//! * [`local_api`] – how commands ask a running service; [`desk`] – its answers;
+//! * [`systemd`] – what systemd is told;
 //! * [`rehearsal`] – crashes and clock shifts on purpose, for `coffer dev` alone.
 
 mod admin;
+mod backup;
 mod broker;
 mod catalogue;
+mod check;
 mod cli;
 mod config;
 mod control;
+mod desk;
+mod doctor;
 mod keys;
+mod local_api;
 mod logging;
+mod orphan;
 mod rehearsal;
 mod service;
 mod state_dir;
+mod systemd;
 
 use std::process::ExitCode;
 
@@ -29,8 +41,13 @@ use clap::Parser;
 /// What every command may fail with: one sentence for the person who typed it.
 type CommandResult = Result<(), Box<dyn std::error::Error>>;
 
+/// How a command ends that could not look at all: 1 would mean that it has found something.
+const CANNOT_LOOK: u8 = 2;
+
 fn main() -> ExitCode {
     let result = match cli::Cli::parse().command {
+        cli::Command::Doctor { place, json } => return found(doctor::run(&place, json)),
+        cli::Command::Admin { command } => return found(admin::state::run(&command)),
         cli::Command::Dev(options) => service::dev(&options),
         cli::Command::Serve(options) => service::serve(&options),
         cli::Command::DevClean(options) => admin::clean(&options),
@@ -48,4 +65,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn found(result: Result<ExitCode, Box<dyn std::error::Error>>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("coffer: {error}");
+        ExitCode::from(CANNOT_LOOK)
+    })
 }

@@ -37,8 +37,10 @@ use crate::{
     cli::{DevOptions, ServeOptions},
     config::{self, Config},
     control::Control,
-    keys, logging, rehearsal,
+    desk::ServiceDesk,
+    keys, local_api, logging, rehearsal,
     state_dir::{Endpoints, StateDir},
+    systemd,
 };
 
 /// Threads for calls to the outside; partitions and the API have their own.
@@ -96,6 +98,7 @@ fn run(mut config: Config, mode: &Mode) -> CommandResult {
     config.rest.max_connections = config.rest.max_connections.min(raise_file_limit() / 2);
     let state = StateDir::at(config.state_dir.clone());
     let _lock = state.open()?;
+    state.check_restored()?;
     let catalogue = Arc::new(catalogue::load(config.catalogue.file.as_deref())?);
     let key = keys::load(&state.deployment_key(), &state.store())?;
     if mode.dev && !state.users().exists() {
@@ -169,6 +172,7 @@ fn open_identity(
 
 async fn work(parts: Parts, mode: &Mode) -> CommandResult {
     let Parts { provider, identity, store, vault, catalogue, certificates, listener, state, config } = parts;
+    let (desk_store, desk_vault) = (store.clone(), vault.clone());
     let registry = Registry::new();
     let limits = Arc::new(config.quota);
     let metrics = Metrics::new(&registry)?;
@@ -200,6 +204,15 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
     let api = coffer_rest::serve(config.rest, listener, Arc::new(control), identity, registry, certificates.as_ref())?;
     let api_handle = api.handle();
     let api = tokio::task::spawn_local(api);
+    let desk = ServiceDesk {
+        state: state.clone(),
+        store: desk_store,
+        vault: desk_vault,
+        provider: provider.clone(),
+        ready: ready.clone(),
+        api: api_url.clone(),
+    };
+    let local_api = local_api::serve(state.path(), Arc::new(desk))?;
     let watch = tokio::spawn(watch_supervisor(provider));
 
     let publish = |broker: &Broker| {
@@ -209,6 +222,7 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
     };
     publish(&broker)?;
     tracing::info!(%address, "ready");
+    systemd::ready();
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -232,8 +246,10 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
         }
     };
     tracing::info!("stopping");
+    systemd::stopping();
     ready.store(false, Ordering::Relaxed);
     watch.abort();
+    local_api.abort();
     api_handle.stop(failed.is_none()).await;
     // The server ends with its handle; its own result says nothing new.
     let _ = api.await;

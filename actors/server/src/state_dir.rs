@@ -10,7 +10,7 @@ use rustix::{
     fs::{FlockOperation, Mode, flock},
     process::{geteuid, umask},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What the marker file says to whoever finds it.
 const MARKER_TEXT: &str = "This directory belongs to Coffer; `coffer dev-clean` removes it with all that is in it.\n";
@@ -29,6 +29,8 @@ pub enum StateDirError {
     Foreign(PathBuf, u32, u32),
     #[error("{0} holds other things than Coffer's state: name an empty directory, or one that does not exist")]
     NotOurs(PathBuf),
+    #[error("a restore into {0} was interrupted: repeat it (coffer admin restore), or remove {0}/restore.partial")]
+    Restoring(PathBuf),
     #[error("name a --state-dir: neither XDG_STATE_HOME nor HOME is set")]
     NoHome,
 }
@@ -39,7 +41,7 @@ pub struct Lock {
 }
 
 /// Where to reach a running `coffer dev`, for scripts.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Endpoints {
     pub api: String,
     pub auth_url: String,
@@ -70,9 +72,26 @@ impl StateDir {
     /// Makes the directory and takes its lock. Guests of root run as users of their own and pass through it.
     pub fn open(&self) -> Result<Lock, StateDirError> {
         self.prepare()?;
+        self.lock()?.ok_or_else(|| StateDirError::Locked(self.0.clone()))
+    }
+
+    /// Takes the lock of a directory that is there and ours, and changes nothing else; `None` while a Coffer works in
+    /// it.
+    pub fn lock_existing(&self) -> Result<Option<Lock>, StateDirError> {
+        self.check_owner()?;
+        if !self.is_ours() {
+            return Err(StateDirError::NotOurs(self.0.clone()));
+        }
+        self.lock()
+    }
+
+    fn lock(&self) -> Result<Option<Lock>, StateDirError> {
         let file = fs::File::create(self.0.join("lock")).map_err(|error| self.io(error))?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| StateDirError::Locked(self.0.clone()))?;
-        Ok(Lock { _file: file })
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Lock { _file: file })),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(self.io(error.into())),
+        }
     }
 
     /// Makes the directory, or takes one that is ours already or empty. Guests of root pass through it.
@@ -92,6 +111,24 @@ impl StateDir {
         fs::write(self.marker(), MARKER_TEXT).map_err(|error| self.io(error))
     }
 
+    /// Refuses a directory in which a restore was interrupted.
+    pub fn check_not_restoring(&self) -> Result<(), StateDirError> {
+        let is_interrupted = self.restoring().exists() && !self.store().exists();
+        if is_interrupted { Err(StateDirError::Restoring(self.0.clone())) } else { Ok(()) }
+    }
+
+    /// Refuses a directory in which a restore was interrupted, and removes what a backup or a complete restore has left.
+    pub fn check_restored(&self) -> Result<(), StateDirError> {
+        self.check_not_restoring()?;
+        for leftover in [self.restoring(), self.checkpoints()] {
+            match fs::remove_dir_all(&leftover) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(self.io(error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn marker(&self) -> PathBuf {
         self.0.join("coffer-state")
     }
@@ -106,6 +143,11 @@ impl StateDir {
         self.check_owner()?;
         let is_empty = fs::read_dir(&self.0).map_err(|error| self.io(error))?.next().is_none();
         if is_empty || self.is_ours() { Ok(()) } else { Err(StateDirError::NotOurs(self.0.clone())) }
+    }
+
+    /// How a command names this directory.
+    pub fn words(&self) -> String {
+        format!("--state-dir {}", self.0.display())
     }
 
     pub fn path(&self) -> &Path {
@@ -136,6 +178,22 @@ impl StateDir {
 
     fn endpoints(&self) -> PathBuf {
         self.0.join("endpoints.json")
+    }
+
+    /// Copies of the store on their way into an archive.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.0.join("checkpoints")
+    }
+
+    /// What a restore puts together before any of it is put in place; it is there while a restore is under way, or
+    /// was interrupted.
+    pub fn restoring(&self) -> PathBuf {
+        self.0.join("restore.partial")
+    }
+
+    /// What a running service, or one that was killed, has published.
+    pub fn published(&self) -> Option<Endpoints> {
+        serde_json::from_slice(&fs::read(self.endpoints()).ok()?).ok()
     }
 
     /// Says where the service is, for scripts.
