@@ -1,0 +1,134 @@
+"""`coffer serve` as the systemd unit runs it, and the scripts that install the unit."""
+
+import configparser
+import os
+import shlex
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import processes
+from harness.api import Api
+from harness.coffer import Coffer
+from harness.wait import wait_for
+
+OPS = Path(__file__).parent.parent
+UNIT = OPS / "systemd" / "coffer.service"
+ADOPT_TIMEOUT_S = 60
+
+
+class Served(Coffer):
+    """Installed below a directory of its own, and started with the unit's command line."""
+
+    def __init__(self, bin_dir: Path) -> None:
+        super().__init__(bin_dir, "serve")
+        self.destdir = self.directory / "installed"
+        self.script("install")
+        self.bin_dir = self.destdir / "usr/local/bin"
+        self.config = self.destdir / "etc/coffer/coffer.toml"
+        text = self.config.read_text().replace("/var/lib/coffer", str(self.state_dir)).replace("8779", "0")
+        self.config.write_text(text)
+        self.user_password = self.run("user", "add", "admin", "--project", "admin", "--state-dir", str(self.state_dir))
+
+    def script(self, name: str, *words: str) -> str:
+        environment = os.environ | {"COFFER_BIN_DIR": str(self.bin_dir)}
+        done = subprocess.run(
+            [OPS / name, "--destdir", self.destdir, *words],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def command_line(self) -> list[str]:
+        words = shlex.split(unit()["Service"]["ExecStart"])
+        assert words[0] == "/usr/local/bin/coffer"
+        return [str(self.config) if word == "/etc/coffer/coffer.toml" else word for word in words[1:]]
+
+    @property
+    def api(self) -> Api:
+        return Api(self.endpoints()["auth_url"], "admin", self.user_password, "admin")
+
+
+def unit() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str
+    parser.read(UNIT)
+    return parser
+
+
+@pytest.fixture(scope="module")
+def served(bin_dir: Path) -> Iterator[Served]:
+    coffer = Served(bin_dir)
+    yield coffer
+    coffer.clean()
+
+
+def test_databases_outlive_the_service_and_are_adopted(served: Served, monkeypatch: pytest.MonkeyPatch):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        name = f"\0coffer-test-{os.getpid()}"
+        systemd.bind(name)
+        systemd.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", "@" + name[1:])
+        served.start()
+        assert systemd.recv(100) == b"READY=1"
+        instance = served.api.create("lasting")["id"]
+        engines = {process.pid for process in processes.engines(served.state_dir, instance)}
+        assert len(engines) == 1
+        # As `systemctl stop` does with KillMode=process: SIGTERM to the main process alone.
+        assert unit()["Service"]["KillMode"] == "process"
+        served.stop()
+        assert systemd.recv(100) == b"STOPPING=1"
+    assert {process.pid for process in processes.engines(served.state_dir, instance)} == engines
+    assert served.findings("doctor") == [] or [found["code"] for found in served.findings("doctor")] == ["host.port"]
+    monkeypatch.delenv("NOTIFY_SOCKET")
+    served.start()
+    served.api.wait_healthy(instance, ADOPT_TIMEOUT_S)
+    assert {process.pid for process in processes.engines(served.state_dir, instance)} == engines, "it was adopted"
+    found = served.command("doctor", "--config", str(served.config))
+    assert (found.returncode, found.stdout) == (0, "all is well\n"), found.stdout + found.stderr
+
+
+def test_a_second_install_keeps_the_configuration_and_what_runs(served: Served):
+    before = served.config.read_text()
+    pid = served.pid
+    served.script("install")
+    assert served.config.read_text() == before
+    assert not served.is_dead() and served.pid == pid
+
+
+def test_the_unit_is_sound():
+    """What would end the databases with the service, or take their files away, is not in it."""
+    service = unit()["Service"]
+    assert service["KillMode"] == "process" and service["OOMPolicy"] == "continue"
+    assert service["StateDirectory"] == "coffer" and service["StateDirectoryMode"] == "0711"
+    for option in ("PrivateTmp", "RuntimeDirectory", "PrivateUsers", "MemoryDenyWriteExecute", "DynamicUser"):
+        assert option not in service
+
+
+def test_uninstalling_leaves_databases_and_purging_does_not(bin_dir: Path):
+    coffer = Served(bin_dir)
+    try:
+        coffer.start()
+        instance = coffer.api.create("doomed")["id"]
+        coffer.stop()
+        coffer.script("uninstall")
+        assert not (coffer.bin_dir / "coffer").exists() and coffer.config.exists()
+        assert processes.engines(coffer.state_dir, instance), "the database goes on"
+        coffer.bin_dir = bin_dir
+        coffer.script("install")
+        coffer.bin_dir = coffer.destdir / "usr/local/bin"
+        said = coffer.script("uninstall", "--purge", "--yes")
+        assert str(coffer.state_dir) in said and instance in said, "what goes is said"
+        assert not coffer.state_dir.exists() and not coffer.config.exists()
+        wait_for("the engine's end", lambda: not processes.engines(coffer.state_dir, instance), 30)
+    finally:
+        coffer.bin_dir = bin_dir
+        coffer.clean()
