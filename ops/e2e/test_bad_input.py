@@ -79,6 +79,7 @@ ORDERS: dict[str, tuple[dict[str, Any], int, str]] = {
     "volume of size 0": ({"volume": {"size": 0}}, 400, ""),
     "volume of a wrong type": ({"volume": {"size": "much"}}, 400, "Validation error"),
     "volume over the limit": ({"volume": {"size": 11}}, 413, "cannot exceed maximum of 10 GB"),
+    "unknown volume type": ({"volume": {"size": 1, "type": "fast"}}, 400, "there are: local"),
     "reserved database": ({"databases": [{"name": "mysql"}]}, 400, "reserved"),
     "empty database name": ({"databases": [{"name": ""}]}, 400, "Validation error"),
     "database name of 65 characters": ({"databases": [{"name": "d" * 65}]}, 400, ""),

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::rejection::Rejection;
+
 /// The catalogue as a partition knows it. Small, read often, changed by operators.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalogue {
@@ -11,6 +13,9 @@ pub struct Catalogue {
     /// Filled in when a client names no datastore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_datastore: Option<Uuid>,
+    /// Names that an order may give for its volume; without a name it gets the provider's default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volume_types: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +56,20 @@ pub struct Flavor {
 impl Catalogue {
     pub fn flavor(&self, id: &str) -> Option<&Flavor> {
         self.flavors.iter().find(|flavor| flavor.id == id)
+    }
+
+    /// Refuses a volume type that is not on offer, and names those that are.
+    pub fn check_volume_type(&self, wanted: Option<&str>) -> Result<(), Rejection> {
+        match wanted {
+            Some(name) if !self.volume_types.iter().any(|known| known == name) => {
+                let known = match &self.volume_types[..] {
+                    [] => "there are none: leave it out".to_owned(),
+                    names => format!("there are: {}", names.join(", ")),
+                };
+                Err(Rejection::invalid(format!("Volume type '{name}' cannot be found; {known}.")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A datastore by id or name, active versions or not.

@@ -142,5 +142,6 @@ pub fn catalogue() -> Catalogue {
             ephemeral_gib: 0,
         }],
         default_datastore: Some(datastore),
+        volume_types: Vec::new(),
     }
 }

@@ -216,3 +216,20 @@ fn a_tenant_gets_no_more_than_its_quota() {
     assert_eq!(rejection.message, "Quota exceeded for resources: ['volumes'].");
     assert_eq!(partition.usage.volume_gib, 4);
 }
+
+#[test]
+fn a_volume_type_that_is_not_on_offer_is_refused_with_those_that_are() {
+    let wish = |name: &str| Command::Create(Box::new(Create { volume_type: Some(name.into()), ..order() }));
+    let mut partition = Partition::new();
+    let refused = partition.order(wish("fast")).unwrap_err();
+    assert_eq!(refused.kind, RejectionKind::Invalid);
+    assert!(refused.message.contains("'fast'") && refused.message.contains("there are none"), "{}", refused.message);
+
+    partition.catalogue.volume_types = vec!["slow".into(), "steady".into()];
+    let refused = partition.order(wish("fast")).unwrap_err();
+    assert!(refused.message.contains("there are: slow, steady"), "{}", refused.message);
+    partition.order(wish("steady")).unwrap();
+    partition.succeed("ensure_address");
+    let volume = Action::EnsureVolume { size_gib: 2, volume_type: Some("steady".into()) };
+    assert_eq!(partition.effect("ensure_volume").action, volume);
+}

@@ -236,6 +236,7 @@ impl ControlPlane for Memory {
             ],
             flavors: vec![flavor("1", "db.small", 512), flavor("m2", "db.medium", 1024)],
             default_datastore: Some(DATASTORE),
+            volume_types: Vec::new(),
         })
     }
 

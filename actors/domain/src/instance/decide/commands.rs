@@ -57,6 +57,7 @@ fn create(draft: &mut Draft, envelope: &Envelope, order: &Create, context: &Cont
         .ok_or_else(|| Rejection::invalid(format!("Resource {} cannot be found.", order.flavor)))?;
     names::check_create(order, &version.manager)?;
     check_volume(order.volume_gib, context)?;
+    context.catalogue.check_volume_type(order.volume_type.as_deref())?;
     let server_key = order.server_key.clone().ok_or_else(|| Rejection::invalid("create.server_key: it is missing."))?;
 
     let contents = FirstContents { databases: order.databases.clone(), users: order.users.clone() };

@@ -58,6 +58,7 @@ pub fn catalogue() -> Catalogue {
         }],
         flavors: vec![small_flavor()],
         default_datastore: Some(datastore),
+        volume_types: Vec::new(),
     }
 }
 
