@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import processes, scan
-from harness.clients import query
+from harness.clients import can_log_in, query
 from harness.coffer import Coffer
 from harness.wait import wait_for
 
@@ -82,9 +82,11 @@ def test_a_lost_control_plane_comes_back(new_coffer: Callable[[], Coffer], passp
     coffer.api.wait_healthy(kept["id"], ADOPT_TIMEOUT_S)
     assert query(*login, "SELECT n FROM kept") == [(42,)]
     assert {process.pid for process in processes.engines(coffer.state_dir, kept["id"])} == engine, "it was adopted"
-    # It is commanded again, not only heard.
-    coffer.api.post(f"/instances/{kept['id']}/databases", {"databases": [{"name": "more"}]})
-    wait_for("the new database", lambda: "more" in coffer.api.databases(kept["id"]), ADOPT_TIMEOUT_S)
+    # Its agent obeys: only the engine itself says so.
+    later = {"name": "later", "password": "pw-of-later-2", "databases": [{"name": "vault"}]}
+    coffer.api.post(f"/instances/{kept['id']}/users", {"users": [later]})
+    new_login = (login[0], "later", later["password"], "vault")
+    wait_for("the new user to log in", lambda: can_log_in(*new_login), ADOPT_TIMEOUT_S)
 
     found = {finding["code"]: finding for finding in coffer.findings("admin", "check")}
     assert found.keys() == {"outside.orphan", "outside.missing"}, found

@@ -82,7 +82,7 @@ def test_openstack_works_with_the_authoritys_certificate_and_not_without(served:
 def test_old_versions_are_refused(served: Served, version: str):
     old = getattr(ssl.TLSVersion, version)
     # The server's word, not our own library's.
-    with pytest.raises(ssl.SSLError, match="(?i)alert protocol version"):
+    with pytest.raises(ssl.SSLError, match=r"_ALERT_(HANDSHAKE_FAILURE|PROTOCOL_VERSION)"):
         served.connect(minimum_version=old, maximum_version=old)
 
 

@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use coffer_runtime::store::Store;
+use coffer_runtime::{store::Store, vault::random};
 
 use crate::{
     CommandResult, admin,
@@ -109,10 +109,11 @@ impl Partial {
             return Err(format!("{} exists: a backup overwrites nothing", path.display()).into());
         }
         let mut name = path.file_name().ok_or("the archive needs a name")?.to_owned();
-        name.push(".partial");
+        // A name that nobody guesses: the directory may be everybody's.
+        name.push(format!(".{:016x}.partial", u64::from_ne_bytes(random())));
         let temporary = path.with_file_name(name);
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
+        options.write(true).create_new(true).mode(0o600);
         let file = options.open(&temporary).map_err(|error| format!("{}: {error}", temporary.display()))?;
         Ok(Self { file, temporary, path: path.to_owned() })
     }
@@ -122,6 +123,8 @@ impl Partial {
         self.file.sync_all()?;
         // Not `rename`: what has appeared there meanwhile stays.
         fs::hard_link(&self.temporary, &self.path)?;
+        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
         self.file.metadata().map(|file| file.len())
     }
 }

@@ -55,7 +55,7 @@ impl Desk for ServiceDesk {
                 let (store, state, name) = (self.store.clone(), self.state.clone(), instance.clone());
                 let orphan = blocking(move || orphan::find(&store, &state, &name)).await?;
                 if remove {
-                    orphan::remove(&self.provider, &orphan).await.map_err(|error| error.to_string())?;
+                    orphan::remove(&self.provider, &self.state, &orphan).await?;
                     tracing::warn!(instance, "an orphan was removed by hand");
                 }
                 Ok(json!(orphan.words()))

@@ -29,8 +29,17 @@ pub fn find(store: &Store, state: &StateDir, instance: &str) -> Result<Orphan, S
     Ok(Orphan { instance: id.to_string(), belongings })
 }
 
-/// Ends its processes and removes server, volume and address.
-pub async fn remove(provider: &LocalProvider, orphan: &Orphan) -> coffer_ports::Result<()> {
+/// Ends its processes and removes server, volume and address; makes sure that nothing is left.
+pub async fn remove(provider: &LocalProvider, state: &StateDir, orphan: &Orphan) -> Result<(), String> {
+    take_away(provider, orphan).await.map_err(|error| error.to_string())?;
+    let seen = inventory(&state.local()).map_err(|error| error.to_string())?;
+    match seen.instances.get(&orphan.instance) {
+        None => Ok(()),
+        Some(_) => Err(format!("something of {} is left: its records name several tenants", orphan.instance)),
+    }
+}
+
+async fn take_away(provider: &LocalProvider, orphan: &Orphan) -> coffer_ports::Result<()> {
     let tenant = orphan.belongings.tenant.clone().unwrap_or_default();
     let owner = Owner { tenant, instance: orphan.instance.clone() };
     provider.delete_server(&owner).await?;

@@ -33,9 +33,7 @@ pub fn run(command: &AdminCommand) -> Outcome {
 /// All findings about the store and what is outside: asked of the running service, or looked up where none runs.
 pub fn findings(state: &StateDir) -> Result<Vec<Finding>, Box<dyn std::error::Error>> {
     let Some(_lock) = state.lock_existing()? else { return Ok(ask(state.path(), &Request::Check)?) };
-    if !state.store().exists() {
-        return Err(format!("{} holds no store", state.path().display()).into());
-    }
+    check_store(state)?;
     let store = Store::open_read_only(&state.store())?;
     let (vault, unopened) = match keys::read(&state.deployment_key()) {
         Ok(key) => (Some(key.vault), None),
@@ -46,11 +44,17 @@ pub fn findings(state: &StateDir) -> Result<Vec<Finding>, Box<dyn std::error::Er
     Ok(findings)
 }
 
+/// Nothing here makes a store where there is none.
+fn check_store(state: &StateDir) -> Result<(), String> {
+    if state.store().exists() { Ok(()) } else { Err(format!("{} holds no store", state.path().display())) }
+}
+
 fn check(named: &Place, json: bool, repair: bool) -> Outcome {
     let (state, _) = place(named)?;
     if repair {
         let stopped = state.lock_existing()?;
         let _lock = stopped.ok_or("coffer runs: stop it before a repair")?;
+        check_store(&state)?;
         for mended in check::repair(&Store::open(&state.store())?)? {
             eprintln!("mended: {mended}");
         }
@@ -67,12 +71,13 @@ fn remove_orphan(instance: &str, yes: bool, named: &Place) -> Outcome {
         let words: String = ask(state.path(), &Request::RemoveOrphan { instance: instance.to_owned(), remove: yes })?;
         return Ok(told(&words, yes));
     }
+    check_store(&state)?;
     let orphan = orphan::find(&Store::open_read_only(&state.store())?, &state, instance)?;
     if yes {
         let agent_program = config.and_then(|config| config.provider.agent_program);
         let provider = LocalProvider::open(local_config(&state, agent_program)?)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async { orphan::remove(&provider, &orphan).await })?;
+        runtime.block_on(async { orphan::remove(&provider, &state, &orphan).await })?;
     }
     Ok(told(&orphan.words(), yes))
 }

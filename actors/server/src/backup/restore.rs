@@ -95,6 +95,7 @@ fn put_in_place(state: &StateDir, partial: &Path) -> CommandResult {
     for name in [KEY, USERS, CONFIG, STORE] {
         let (new, place) = (partial.join(name), state.path().join(name));
         if new.exists() && !place.exists() {
+            File::open(&new)?.sync_all()?;
             fs::rename(new, place)?;
             File::open(state.path())?.sync_all()?;
         }
