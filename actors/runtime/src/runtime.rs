@@ -408,3 +408,21 @@ fn start_arbiters() -> Vec<Arbiter> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     (0..cores.min(PARTITIONS as usize)).map(|_| Arbiter::new()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raised_epochs_are_above_all_that_a_copy_may_have_missed() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let at = |seconds: i64| Timestamp(seconds * SECOND);
+        let first = raise_epochs(&store, at(1_800_000_000)).unwrap();
+        assert_eq!(first, 1_800_000_000, "the time, whatever the copy says");
+        // The same copy restored later, or one that was made after a restore, with a clock that was set back.
+        assert!(raise_epochs(&store, at(1_800_000_100)).unwrap() > first + 100);
+        assert!(raise_epochs(&store, at(0)).unwrap() > first + 100);
+        assert_eq!(store.epoch(PARTITIONS - 1).unwrap(), store.epoch(0).unwrap());
+    }
+}

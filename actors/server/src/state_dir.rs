@@ -4,6 +4,8 @@ use std::{
     env, fs, io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -14,6 +16,10 @@ use serde::{Deserialize, Serialize};
 
 /// What the marker file says to whoever finds it.
 const MARKER_TEXT: &str = "This directory belongs to Coffer; `coffer dev-clean` removes it with all that is in it.\n";
+
+/// Whoever only looks at a stopped Coffer holds its lock for a moment: worth waiting for.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A state directory and where things are in it.
 #[derive(Debug, Clone)]
@@ -72,7 +78,14 @@ impl StateDir {
     /// Makes the directory and takes its lock. Guests of root run as users of their own and pass through it.
     pub fn open(&self) -> Result<Lock, StateDirError> {
         self.prepare()?;
-        self.lock()?.ok_or_else(|| StateDirError::Locked(self.0.clone()))
+        let deadline = Instant::now() + LOCK_WAIT;
+        loop {
+            match self.lock()? {
+                Some(lock) => return Ok(lock),
+                None if Instant::now() >= deadline => return Err(StateDirError::Locked(self.0.clone())),
+                None => thread::sleep(LOCK_INTERVAL),
+            }
+        }
     }
 
     /// Takes the lock of a directory that is there and ours, and changes nothing else; `None` while a Coffer works in

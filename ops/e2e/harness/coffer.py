@@ -62,7 +62,7 @@ class Coffer:
             environment["COFFER_LOG"] = log
         with self.log_file.open("ab") as stderr, self.stdout_file.open("ab") as out:
             self.process = subprocess.Popen(
-                [self.bin_dir / "coffer", *self.command_line(), *more],
+                [*self.prefix(), self.bin_dir / "coffer", *self.command_line(), *more],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=stderr,
@@ -73,6 +73,10 @@ class Coffer:
         if ready:
             wait_for("coffer dev to be ready", lambda: self.is_ready() or self.is_dead(), START_TIMEOUT_S, 0.05)
             assert crash_at or self.is_ready(), f"coffer dev ended with {self.process.returncode}"
+
+    def prefix(self) -> list[str]:
+        """A program that becomes Coffer."""
+        return []
 
     def command_line(self) -> list[str]:
         """What it is started with."""

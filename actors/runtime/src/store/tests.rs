@@ -53,3 +53,25 @@ fn a_row_of_a_later_version_is_refused_by_name() {
     let error = store.usage(1, &tenant("a")).unwrap_err().to_string();
     assert!(error.contains("version 99"), "{error}");
 }
+
+#[test]
+fn a_snapshot_and_a_checkpoint_hold_what_was_there_when_they_were_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let (place, copy) = (directory.path().join("store"), directory.path().join("copy"));
+    let store = Store::open(&place).unwrap();
+    let usage = |instances| Usage { instances, ..Usage::default() };
+    let write = |instances| {
+        let row = rows::encode(&usage(instances));
+        store.write(&[put(Space::State, keys::usage(1, &tenant("a")), row)]).unwrap();
+    };
+    write(1);
+    let snapshot = store.snapshot();
+    store.checkpoint(&copy).unwrap();
+    write(2);
+    let (_, seen) = snapshot.rows(Space::State, &keys::usages(1)).next().unwrap().unwrap();
+    assert_eq!(rows::decode::<Usage>(&seen).unwrap(), usage(1));
+    let copied = Store::open_read_only(&copy).unwrap();
+    assert_eq!(copied.usage(1, &tenant("a")).unwrap(), usage(1));
+    // What is opened read-only is nobody's to change.
+    assert!(copied.write(&[put(Space::State, keys::usage(1, &tenant("a")), Vec::new())]).is_err());
+}
