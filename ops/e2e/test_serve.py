@@ -1,6 +1,7 @@
 """`coffer serve` as the systemd unit runs it, and the scripts that install the unit."""
 
 import configparser
+import contextlib
 import os
 import shlex
 import socket
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from harness import processes
 from harness.api import Api
@@ -102,6 +104,38 @@ def test_databases_outlive_the_service_and_are_adopted(served: Served, monkeypat
     assert {process.pid for process in processes.engines(served.state_dir, instance)} == engines, "it was adopted"
     found = served.command("doctor", "--config", str(served.config))
     assert (found.returncode, found.stdout) == (0, "all is well\n"), found.stdout + found.stderr
+
+
+def test_other_hosts_get_what_the_configuration_says(served: Served):
+    """As another host: from an address of this one that is not loopback."""
+    own = own_address()
+    if not own:
+        pytest.skip("this host has no address but loopback")
+    if not served.is_dead():
+        served.stop()
+    before = served.config.read_text()
+    try:
+        served.config.write_text(before.replace("127.0.0.1:0", "0.0.0.0:0"))
+        refused = served.command(*served.command_line())
+        assert refused.returncode == 1 and "rest.listen" in refused.stderr
+        served.config.write_text(before.replace("127.0.0.1:0", '0.0.0.0:0"\nbehind_tls_proxy = true #'))
+        served.start()
+        port = served.endpoints()["api"].rpartition(":")[2]
+        assert requests.get(f"http://{own}:{port}/healthz", timeout=10).status_code == 200
+        assert requests.get(f"http://{own}:{port}/metrics", timeout=10).status_code == 404
+        assert requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).status_code == 200
+        served.stop()
+    finally:
+        served.config.write_text(before)
+    served.start()
+
+
+def own_address() -> str:
+    """The address that packets to other hosts would have; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        probe.connect(("192.0.2.1", 9))
+        return probe.getsockname()[0]
+    return ""
 
 
 def test_a_second_install_keeps_the_configuration_and_what_runs(served: Served):

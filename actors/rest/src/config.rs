@@ -20,6 +20,9 @@ pub struct Config {
     /// Says that clients reach the API through a proxy that ends TLS. Without it, and without a certificate, the API
     /// listens on loopback only.
     pub behind_tls_proxy: bool,
+    /// Whether other hosts get `/metrics`, which names tenants and instances. What comes through a proxy on this host
+    /// counts as this host: there the proxy has to keep it.
+    pub metrics_for_other_hosts: bool,
     /// Threads that serve requests; 0 means one for each core.
     pub workers: usize,
     /// Connections open at the same time at most, over all workers.
@@ -44,6 +47,7 @@ impl Default for Config {
             tls_certificate_file: None,
             tls_key_file: None,
             behind_tls_proxy: false,
+            metrics_for_other_hosts: false,
             workers: 0,
             max_connections: 10_000,
             body_limit_bytes: 1024 * 1024,

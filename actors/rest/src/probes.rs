@@ -1,6 +1,6 @@
 //! For machines that watch: is the process up, can it serve, how does it fare. No token wanted.
 
-use actix_web::{HttpResponse, body::MessageBody, http::StatusCode, web::Data};
+use actix_web::{HttpRequest, HttpResponse, body::MessageBody, http::StatusCode, web::Data};
 use prometheus::TextEncoder;
 
 use crate::{
@@ -33,7 +33,12 @@ fn text(status: StatusCode, body: impl MessageBody + 'static) -> HttpResponse {
     HttpResponse::build(status).content_type("text/plain; charset=UTF-8").body(body)
 }
 
-pub(crate) async fn metrics(shim: Data<Shim>) -> Result<HttpResponse> {
+/// For this host, unless the operator says otherwise: the metrics name tenants and instances.
+pub(crate) async fn metrics(shim: Data<Shim>, request: HttpRequest) -> Result<HttpResponse> {
+    let is_local = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    if !is_local && !shim.config.metrics_for_other_hosts {
+        return Err(Error::no_route());
+    }
     let body = TextEncoder::new()
         .encode_to_string(&shim.registry.gather())
         .map_err(|error| Error::internal(format!("The metrics cannot be written out: {error}.")))?;
