@@ -35,7 +35,7 @@ use tokio::sync::mpsc;
 use crate::{
     metrics::Metrics,
     partition::Item,
-    telemetry::{AgentMessageRefused, AgentSendDeferred, AgentSilent, SessionOpened},
+    telemetry::{AgentEnrolled, AgentMessageRefused, AgentSendDeferred, AgentSilent, SessionOpened},
     vault::{Vault, instance_of_key, random, random_nonce},
 };
 use orders::Pending;
@@ -237,7 +237,7 @@ impl Links {
             if !link.enrols.is_new(header.sequence) {
                 return Err(Refusal::Replayed);
             }
-            tracing::info!(%instance, version = enrol.agent_version, "an agent asks for a session");
+            AgentEnrolled { tenant: &link.tenant, instance, version: &enrol.agent_version }.emit(&self.parts.metrics);
             if link.challenges.may_answer_enrol(now) {
                 self.challenge(instance, now);
             }

@@ -64,6 +64,8 @@ const AGENT_SENDS_FAILED: Described = Described::counter(
     &[],
     "Messages to agents that the broker did not take and that are sent again later.",
 );
+const AGENT_ENROLMENTS: Described =
+    Described::counter("coffer_agent_enrolments_total", &[], "Times that an agent asked for a session.");
 const AGENT_SESSIONS: Described =
     Described::counter("coffer_agent_sessions_total", &[], "Sessions that agents have answered.");
 const AGENTS_SILENT: Described =
@@ -73,6 +75,8 @@ const INTAKE_REFUSED: Described = Described::counter(
     &["reason"],
     "Commands on the intake topic that were not done, by reason.",
 );
+const READS_FAILED: Described =
+    Described::counter("coffer_reads_failed_total", &[], "Reads that the store did not answer.");
 const STORE_FREE_BYTES: Described =
     Described::gauge("coffer_store_free_bytes", &[], "Bytes free on the store's file system.");
 const STORE_REFUSES: Described = Described::gauge(
@@ -112,9 +116,11 @@ pub fn described() -> Vec<Described> {
         AGENT_MESSAGES_DROPPED,
         AGENT_SENDS_DEFERRED,
         AGENT_SENDS_FAILED,
+        AGENT_ENROLMENTS,
         AGENT_SESSIONS,
         AGENTS_SILENT,
         INTAKE_REFUSED,
+        READS_FAILED,
         STORE_FREE_BYTES,
         STORE_REFUSES,
         STORE_CHANGES,
@@ -146,9 +152,11 @@ pub struct Metrics {
     pub agent_messages_dropped: IntCounter,
     pub agent_sends_deferred: IntCounter,
     pub agent_sends_failed: IntCounter,
+    pub agent_enrolments: IntCounter,
     pub agent_sessions: IntCounter,
     pub agents_silent: IntCounter,
     pub intake_refused: IntCounterVec,
+    pub reads_failed: IntCounter,
     pub store_free_bytes: IntGauge,
     /// What is `commands` or `commits`.
     pub store_refuses: IntGaugeVec,
@@ -186,9 +194,11 @@ impl Metrics {
             agent_messages_dropped: register.counter(&AGENT_MESSAGES_DROPPED)?,
             agent_sends_deferred: register.counter(&AGENT_SENDS_DEFERRED)?,
             agent_sends_failed: register.counter(&AGENT_SENDS_FAILED)?,
+            agent_enrolments: register.counter(&AGENT_ENROLMENTS)?,
             agent_sessions: register.counter(&AGENT_SESSIONS)?,
             agents_silent: register.counter(&AGENTS_SILENT)?,
             intake_refused: register.counters(&INTAKE_REFUSED)?,
+            reads_failed: register.counter(&READS_FAILED)?,
             store_free_bytes: register.gauge(&STORE_FREE_BYTES)?,
             store_refuses: register.gauges(&STORE_REFUSES)?,
             store_changes: register.counters(&STORE_CHANGES)?,

@@ -33,7 +33,7 @@ use crate::{
     room_watch,
     runner::{INBOX, Message, Runner, RunnerError, RunnerParts},
     store::{Store, StoreError, keys, room::Standing, rows},
-    telemetry::IntakeRefused,
+    telemetry::{IntakeRefused, ReadFailed},
     vault::Vault,
 };
 
@@ -82,6 +82,7 @@ pub enum StartError {
 pub struct Runtime {
     store: Arc<Store>,
     inboxes: Arc<Vec<mpsc::Sender<Message>>>,
+    metrics: Metrics,
 }
 
 /// Ends with the first partition that fails, or when all have stopped.
@@ -146,7 +147,7 @@ impl Runtime {
             // One that failed says why through `failure`.
             let _ = is_taken_over.await;
         }
-        let runtime = Self { store: config.store, inboxes: Arc::new(inboxes) };
+        let runtime = Self { store: config.store, inboxes: Arc::new(inboxes), metrics: metrics.clone() };
         let watched = runtime.clone();
         let (store, watching) = (runtime.store.clone(), metrics.clone());
         tokio::spawn(async move { room_watch::watch(store, watching, watched.ended()).await });
@@ -217,7 +218,7 @@ impl Runtime {
     }
 
     pub fn instance(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<InstanceView>, StoreError> {
-        self.store.view(partition_of(tenant), tenant, id)
+        self.told(self.store.view(partition_of(tenant), tenant, id))
     }
 
     /// At most `limit` instances of a tenant in the order of their ids, after `marker`.
@@ -227,11 +228,15 @@ impl Runtime {
         marker: Option<InstanceId>,
         limit: usize,
     ) -> Result<Vec<InstanceView>, StoreError> {
-        self.store.views(partition_of(tenant), tenant, marker, limit)
+        self.told(self.store.views(partition_of(tenant), tenant, marker, limit))
     }
 
     pub fn usage(&self, tenant: &TenantId) -> Result<Usage, StoreError> {
-        self.store.usage(partition_of(tenant), tenant)
+        self.told(self.store.usage(partition_of(tenant), tenant))
+    }
+
+    fn told<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        read.inspect_err(|error| ReadFailed { error }.emit(&self.metrics))
     }
 
     /// Ends every partition after what it has in its inbox; returns when all have ended.

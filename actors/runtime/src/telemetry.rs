@@ -14,7 +14,12 @@ use coffer_domain::{
 };
 use coffer_ports::telemetry::Happening;
 
-use crate::{dispatcher::Ownership, link::Refusal, metrics::Metrics, store::room::Standing};
+use crate::{
+    dispatcher::Ownership,
+    link::Refusal,
+    metrics::Metrics,
+    store::{StoreError, room::Standing},
+};
 
 /// The names of all of them.
 pub const HAPPENINGS: &[&str] = &[
@@ -25,6 +30,7 @@ pub const HAPPENINGS: &[&str] = &[
     CommitRefused::NAME,
     CommitUncertain::NAME,
     PartitionLoaded::NAME,
+    AgentEnrolled::NAME,
     SessionOpened::NAME,
     AgentSilent::NAME,
     AgentMessageRefused::NAME,
@@ -32,6 +38,7 @@ pub const HAPPENINGS: &[&str] = &[
     AgentSendDeferred::NAME,
     AgentSendFailed::NAME,
     IntakeRefused::NAME,
+    ReadFailed::NAME,
     StoreChanged::NAME,
 ];
 
@@ -251,6 +258,27 @@ impl Happening<Metrics> for PartitionLoaded {
     }
 }
 
+/// An agent asks for a session.
+pub struct AgentEnrolled<'a> {
+    pub tenant: &'a TenantId,
+    pub instance: InstanceId,
+    /// Of its program, in its own words.
+    pub version: &'a str,
+}
+
+impl Happening<Metrics> for AgentEnrolled<'_> {
+    const NAME: &'static str = "agent_enrolled";
+
+    fn count(&self, metrics: &Metrics) {
+        metrics.agent_enrolments.inc();
+    }
+
+    fn log(&self, suppressed: u64) {
+        let Self { tenant, instance, version } = self;
+        tracing::info!(happening = Self::NAME, suppressed, %tenant, %instance, version, "an agent asks for a session");
+    }
+}
+
 /// An agent has answered its challenge.
 pub struct SessionOpened<'a> {
     pub tenant: &'a TenantId,
@@ -400,6 +428,24 @@ impl Happening<Metrics> for IntakeRefused<'_> {
             message,
             "a command of the intake topic is not done"
         );
+    }
+}
+
+/// The store has not answered a read.
+pub struct ReadFailed<'a> {
+    pub error: &'a StoreError,
+}
+
+impl Happening<Metrics> for ReadFailed<'_> {
+    const NAME: &'static str = "read_failed";
+
+    fn count(&self, metrics: &Metrics) {
+        metrics.reads_failed.inc();
+    }
+
+    fn log(&self, suppressed: u64) {
+        let error = self.error;
+        tracing::error!(happening = Self::NAME, suppressed, %error, "a read failed");
     }
 }
 

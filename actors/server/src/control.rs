@@ -98,7 +98,7 @@ impl ControlPlane for Control {
     }
 }
 
-fn unavailable(error: StoreError) -> Unavailable {
-    tracing::error!(%error, "a read failed");
+/// The runtime has logged why.
+fn unavailable(_: StoreError) -> Unavailable {
     Unavailable("The store cannot be read now.".into())
 }

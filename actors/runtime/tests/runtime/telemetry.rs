@@ -2,13 +2,18 @@
 //! each instance with what its agent says.
 
 use coffer_domain::{command::Command, instance::policy::SILENCE, rejection::RejectionKind};
-use coffer_ports::transport::{Incoming, Outgoing, Transport};
+use coffer_ports::{
+    log::{Batch, Space, Write},
+    transport::{Incoming, Outgoing, Transport},
+};
 use coffer_protocol::topics;
 use coffer_runtime::{
     clock::{Clock, SystemClock},
     fullness,
     metrics::{self, Metrics},
     post::{Reports, TELEMETRY_QUEUE},
+    runtime::partition_of,
+    store::keys,
     telemetry::HAPPENINGS,
 };
 use prometheus::{Registry, TextEncoder};
@@ -77,6 +82,11 @@ fn every_happening_is_told_with_its_line_and_its_counter() {
             refused("coffer_intake_refused_total") && refused("coffer_agent_messages_refused_total")
         })
         .await;
+        let (partition, owner) = (partition_of(&tenant(1)), tenant(1));
+        let key = keys::instance(partition, &owner, instance(66));
+        let spoilt = Write { space: Space::View, key, value: Some(b"spoilt".to_vec()) };
+        circle.store().write(&[Batch { writes: vec![spoilt], ..Batch::default() }]).unwrap();
+        assert!(circle.runtime().instance(&owner, instance(66)).is_err());
         let of_circle = |name| sum(&circle.registry, name);
         seen.check(&[
             ("command_decided", of_circle("coffer_commands_total")),
@@ -84,6 +94,8 @@ fn every_happening_is_told_with_its_line_and_its_counter() {
             ("operation_ended", of_circle("coffer_operations_ended_total")),
             ("effect_ended", of_circle("coffer_effects_total")),
             ("partition_loaded", of_circle("coffer_partitions_loaded_total")),
+            ("agent_enrolled", of_circle("coffer_agent_enrolments_total")),
+            ("read_failed", of_circle("coffer_reads_failed_total")),
             ("session_opened", of_circle("coffer_agent_sessions_total")),
             ("intake_refused", of_circle("coffer_intake_refused_total")),
             ("agent_message_refused", of_circle("coffer_agent_messages_refused_total")),
