@@ -82,7 +82,7 @@ impl Store {
         if self.room.is_stopped() {
             let mut options = rocksdb::WriteOptions::default();
             options.set_sync(true);
-            match self.db.put_cf_opt(self.family(Space::Meta), keys::trial(), [], &options) {
+            match self.db.put_cf_opt(self.family(Space::Meta), keys::trial(), rows::encode(&()), &options) {
                 Ok(()) => self.room.resume(),
                 Err(error) => self.room.stop(error.as_ref()),
             }

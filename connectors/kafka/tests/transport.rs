@@ -6,6 +6,7 @@ use std::{net::Ipv4Addr, time::Instant};
 
 use coffer_ports::{
     ErrorKind,
+    telemetry::Bounded,
     transport::{Start, Transport},
 };
 use coffer_protocol::topics::PARTITIONER;
@@ -50,6 +51,35 @@ async fn the_embedded_broker_listens_on_loopback_only() {
         .collect();
     let loopback = format!("{:08X}{wanted}", u32::from(Ipv4Addr::LOCALHOST).swap_bytes());
     assert_eq!(listening, [loopback.as_str()]);
+}
+
+#[tokio::test]
+async fn what_waits_on_either_side_is_told_with_its_bound() {
+    let (broker, bounded) = (broker(&[("full", 1)]), Bounded::default());
+    let transport = transport(broker.bootstrap_servers()).watched_by(bounded.clone());
+    let mut deliveries = transport.subscribe(&["full".to_owned()], Start::Earliest).await.expect("subscribed");
+    let fullness = |thing: &str| bounded.fullness()[thing];
+    assert_eq!(bounded.fullness().into_keys().collect::<Vec<_>>(), {
+        let mut things = coffer_kafka::THINGS.to_vec();
+        things.sort_unstable();
+        things
+    });
+    let limit = fullness("kafka_received").limit;
+    for number in 0..limit + 10 {
+        transport.send(record("full", Some("a"), &number.to_string())).await.expect("sent");
+    }
+    assert_eq!(fullness("kafka_unacknowledged").used, 0, "each was acknowledged");
+    let deadline = Instant::now() + common::DEADLINE;
+    while fullness("kafka_received").used < limit {
+        assert!(Instant::now() < deadline, "never full: {:?}", fullness("kafka_received"));
+        tokio::task::yield_now().await;
+    }
+    next_record(&mut deliveries).await;
+    drop((deliveries, transport));
+    while !bounded.fullness().is_empty() {
+        assert!(Instant::now() < deadline, "still there: {:?}", bounded.fullness());
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

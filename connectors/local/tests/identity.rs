@@ -6,6 +6,7 @@ use coffer_local::identity::{StaticIdentity, add_user, set_password};
 use coffer_ports::{
     ErrorKind,
     identity::{Credentials, Identity, NameOrId},
+    telemetry::Bounded,
 };
 
 struct Realm {
@@ -36,6 +37,28 @@ fn by_name(user: &str, password: &str) -> Credentials {
 
 fn is_hex_32(text: &str) -> bool {
     text.len() == 32 && text.chars().all(|character| matches!(character, '0'..='9' | 'a'..='f'))
+}
+
+#[tokio::test]
+async fn logins_under_way_are_told_with_their_bounds() {
+    let realm = Realm::new();
+    let password = realm.add("alice", "shop");
+    let (identity, bounded) = (realm.open(), Bounded::default());
+    identity.watch(&bounded);
+    let credentials = by_name("alice", &password);
+    let mut login = std::pin::pin!(identity.authenticate(&credentials, None));
+    // Asked for once, it has its place and waits for the hash.
+    assert!(is_pending(login.as_mut()).await);
+    let fullness = bounded.fullness();
+    assert_eq!(fullness.keys().copied().collect::<Vec<_>>(), coffer_local::identity::THINGS);
+    assert!(fullness.values().all(|thing| thing.used == 1 && thing.limit > 1), "{fullness:?}");
+    login.await.expect("a token");
+    assert!(bounded.fullness().values().all(|thing| thing.used == 0));
+}
+
+/// Polls once; whether it is not ready.
+async fn is_pending<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
+    std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context).is_pending())).await
 }
 
 #[tokio::test]
