@@ -355,7 +355,16 @@ impl Runner {
     /// Answers what waits while nothing can be committed. Outcomes and reports are let go: after the reload effects are
     /// carried out again, and agents are asked again.
     fn refuse_all(&mut self, refusal: &str) {
-        while let Ok(message) = self.inbox.try_recv() {
+        loop {
+            let message = match self.inbox.try_recv() {
+                Ok(message) => message,
+                Err(mpsc::error::TryRecvError::Empty) => return,
+                // Nobody is left to ask anything.
+                Err(mpsc::error::TryRecvError::Disconnected) => {
+                    self.is_stopping = true;
+                    return;
+                }
+            };
             match message {
                 Message::Command { answer, .. } => {
                     let _ = answer.send(Err(Rejection::new(RejectionKind::Busy, refusal)));

@@ -149,3 +149,14 @@ fn a_runner_that_waits_for_room_can_be_stopped() {
         solo.stop().await.unwrap();
     });
 }
+
+#[test]
+fn a_runner_that_waits_for_room_ends_when_nobody_can_ask_any_more() {
+    run(async {
+        let solo = Solo::start().await;
+        solo.store.room().stop("no space left");
+        let order = envelope(command_id(1), instance(1), create(instance(1)), solo.now());
+        assert!(solo.ask(&order).await.unwrap_err().message.contains("nothing was done"));
+        solo.leave().await.unwrap();
+    });
+}

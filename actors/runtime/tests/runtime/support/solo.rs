@@ -119,6 +119,12 @@ impl Solo {
         SystemClock::default().now()
     }
 
+    /// Goes away without a word, and returns how the runner ended.
+    pub async fn leave(self) -> Result<(), RunnerError> {
+        drop(self.inbox);
+        in_time("the runner's end", self.running).await.expect("the runner does not panic")
+    }
+
     /// Tells the runner to stop, and returns how it ended.
     pub async fn stop(self) -> Result<(), RunnerError> {
         let _ = self.inbox.send(Message::Stop).await;
