@@ -61,6 +61,38 @@ pub enum Command {
     EnableRoot {
         password: Sealed,
     },
+    /// Ends all that the engine's superuser may do from outside.
+    DisableRoot,
+    /// Gives a user all rights on these databases, besides those that it has.
+    Grant {
+        name: String,
+        host: String,
+        databases: BTreeSet<String>,
+    },
+    /// Takes a user's rights on a database.
+    Revoke {
+        name: String,
+        host: String,
+        database: String,
+    },
+    ChangeUser {
+        name: String,
+        host: String,
+        change: UserChange,
+    },
+    ChangePasswords {
+        users: Vec<NewPassword>,
+    },
+    /// Gives the instance another name.
+    Rename {
+        name: String,
+    },
+    /// Gives up on what the instance is doing. An instance that is left in ERROR by it is deleted by force from then
+    /// on, any other one if `force_delete` says so: what cannot be removed is then told of and left.
+    ResetStatus {
+        #[serde(default)]
+        force_delete: bool,
+    },
 }
 
 impl Command {
@@ -75,6 +107,13 @@ impl Command {
             Self::CreateUsers { .. } => "create_users",
             Self::DropUser { .. } => "drop_user",
             Self::EnableRoot { .. } => "enable_root",
+            Self::DisableRoot => "disable_root",
+            Self::Grant { .. } => "grant",
+            Self::Revoke { .. } => "revoke",
+            Self::ChangeUser { .. } => "change_user",
+            Self::ChangePasswords { .. } => "change_passwords",
+            Self::Rename { .. } => "rename",
+            Self::ResetStatus { .. } => "reset_status",
         }
     }
 }
@@ -130,4 +169,23 @@ pub struct NewUser {
     pub password: Sealed,
     #[serde(default)]
     pub databases: BTreeSet<String>,
+}
+
+/// What is to be different about a user; what is absent stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserChange {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Sealed>,
+}
+
+/// Another password for a user that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPassword {
+    pub name: String,
+    pub host: String,
+    pub password: Sealed,
 }

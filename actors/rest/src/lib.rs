@@ -32,6 +32,7 @@ mod databases;
 mod datastores;
 mod error;
 mod flavors;
+mod grants;
 mod instances;
 mod keystone;
 mod limits;
@@ -49,6 +50,7 @@ mod schema;
 pub mod telemetry;
 mod times;
 pub mod tls;
+mod user_changes;
 mod users;
 mod versions;
 

@@ -1,4 +1,4 @@
-//! The engine's superuser: whether it was ever enabled, and enabling it.
+//! The engine's superuser: whether it was enabled and not disabled since, enabling and disabling it.
 
 use actix_web::{
     HttpResponse,
@@ -62,6 +62,14 @@ pub(crate) async fn enable(
     carry_out(&shim, &caller, view.id, Command::EnableRoot { password: sealed }).await?;
     let name = if view.datastore_manager == "postgresql" { "postgres" } else { "root" };
     Ok(HttpResponse::Ok().json(RootUser { user: RootCredentials { name, password } }))
+}
+
+/// 204, where other deletes answer 202.
+pub(crate) async fn disable(shim: Data<Shim>, caller: Caller, path: Path<(String, String)>) -> Result<HttpResponse> {
+    let (_, instance) = path.into_inner();
+    let view = find_healthy(&shim, &caller, &instance)?;
+    carry_out(&shim, &caller, view.id, Command::DisableRoot).await?;
+    Ok(HttpResponse::NoContent().content_type("application/json").finish())
 }
 
 /// No body, `{}` and `{"password": null}` leave the choice to us.

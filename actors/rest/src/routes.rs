@@ -5,12 +5,12 @@
 use actix_web::{
     HttpResponse,
     middleware::from_fn,
-    web::{self, ServiceConfig, delete, get, post},
+    web::{self, ServiceConfig, delete, get, patch, post, put},
 };
 
 use crate::{
-    auth, databases, datastores, error::Error, flavors, instances, keystone, limits, probes, quotas, root, users,
-    versions,
+    auth, databases, datastores, error::Error, flavors, grants, instances, keystone, limits, probes, quotas, root,
+    user_changes, users, versions,
 };
 
 pub(crate) fn configure(services: &mut ServiceConfig, serve_identity: bool) {
@@ -51,6 +51,8 @@ fn tenant_routes(services: &mut ServiceConfig) {
         .route("/instances/detail", get().to(instances::list_detailed))
         .route("/instances/{instance}", get().to(instances::show))
         .route("/instances/{instance}", delete().to(instances::delete))
+        .route("/instances/{instance}", put().to(instances::update::update))
+        .route("/instances/{instance}", patch().to(instances::update::update))
         .route("/instances/{instance}/action", post().to(instances::action::act))
         .route("/instances/{instance}/databases", get().to(databases::list))
         .route("/instances/{instance}/databases", post().to(databases::create))
@@ -58,10 +60,16 @@ fn tenant_routes(services: &mut ServiceConfig) {
         .route("/instances/{instance}/databases/{database}", delete().to(databases::delete))
         .route("/instances/{instance}/users", get().to(users::list))
         .route("/instances/{instance}/users", post().to(users::create))
+        .route("/instances/{instance}/users", put().to(user_changes::change_passwords))
         .route("/instances/{instance}/users/{user}", get().to(users::show))
+        .route("/instances/{instance}/users/{user}", put().to(user_changes::change))
         .route("/instances/{instance}/users/{user}", delete().to(users::delete))
+        .route("/instances/{instance}/users/{user}/databases", get().to(grants::list))
+        .route("/instances/{instance}/users/{user}/databases", put().to(grants::grant))
+        .route("/instances/{instance}/users/{user}/databases/{database}", delete().to(grants::revoke))
         .route("/instances/{instance}/root", get().to(root::show))
         .route("/instances/{instance}/root", post().to(root::enable))
+        .route("/instances/{instance}/root", delete().to(root::disable))
         .route("/limits", get().to(limits::list))
         .route("/mgmt/quotas/{id}", get().to(quotas::show));
 }

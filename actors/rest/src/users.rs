@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The host of a user that may come from anywhere.
-const ANY_HOST: &str = "%";
+pub(crate) const ANY_HOST: &str = "%";
 
 #[derive(Serialize)]
 struct UserRow {
@@ -91,14 +91,7 @@ pub(crate) async fn show(
     path: Path<(String, String, String)>,
 ) -> Result<HttpResponse> {
     let (_, instance, segment) = path.into_inner();
-    let view = find_healthy(&shim, &caller, &instance)?;
-    let (name, host) = named_user(&view, &segment);
-    names::check_user_not_reserved(&view.datastore_manager, &name)?;
-    let user = view
-        .users
-        .into_iter()
-        .find(|user| user.name == name && user.host == host)
-        .ok_or_else(|| Error::not_found(format!("User {} cannot be found on the instance.", unquote(&segment))))?;
+    let user = existing_user(find_healthy(&shim, &caller, &instance)?, &segment)?;
     Ok(HttpResponse::Ok().json(OneUser { user: row(user) }))
 }
 
@@ -161,6 +154,16 @@ pub(crate) fn seal(
         })
     };
     users.into_iter().map(seal_one).collect()
+}
+
+/// The user that a path means, if there is one.
+pub(crate) fn existing_user(view: InstanceView, segment: &str) -> Result<UserView> {
+    let (name, host) = named_user(&view, segment);
+    names::check_user_not_reserved(&view.datastore_manager, &name)?;
+    let mut users = view.users.into_iter();
+    users
+        .find(|user| user.name == name && user.host == host)
+        .ok_or_else(|| Error::not_found(format!("User {} cannot be found on the instance.", unquote(segment))))
 }
 
 /// The user that a path means: decoded once if there is such a user, decoded twice otherwise.

@@ -70,6 +70,11 @@ const AGENT_SESSIONS: Described =
     Described::counter("coffer_agent_sessions_total", &[], "Sessions that agents have answered.");
 const AGENTS_SILENT: Described =
     Described::counter("coffer_agents_silent_total", &[], "Times that an agent was not heard of for too long.");
+const LEFT_BEHIND: Described = Described::counter(
+    "coffer_left_behind_total",
+    &["step"],
+    "Things outside that forced deletes left, by the step that could not be done.",
+);
 const INTAKE_REFUSED: Described = Described::counter(
     "coffer_intake_refused_total",
     &["reason"],
@@ -119,6 +124,7 @@ pub fn described() -> Vec<Described> {
         AGENT_ENROLMENTS,
         AGENT_SESSIONS,
         AGENTS_SILENT,
+        LEFT_BEHIND,
         INTAKE_REFUSED,
         READS_FAILED,
         STORE_FREE_BYTES,
@@ -155,6 +161,7 @@ pub struct Metrics {
     pub agent_enrolments: IntCounter,
     pub agent_sessions: IntCounter,
     pub agents_silent: IntCounter,
+    pub left_behind: IntCounterVec,
     pub intake_refused: IntCounterVec,
     pub reads_failed: IntCounter,
     pub store_free_bytes: IntGauge,
@@ -197,6 +204,7 @@ impl Metrics {
             agent_enrolments: register.counter(&AGENT_ENROLMENTS)?,
             agent_sessions: register.counter(&AGENT_SESSIONS)?,
             agents_silent: register.counter(&AGENTS_SILENT)?,
+            left_behind: register.counters(&LEFT_BEHIND)?,
             intake_refused: register.counters(&INTAKE_REFUSED)?,
             reads_failed: register.counter(&READS_FAILED)?,
             store_free_bytes: register.gauge(&STORE_FREE_BYTES)?,

@@ -238,6 +238,7 @@ impl Partition {
     async fn commit(&mut self, overlay: &mut Overlay) -> Result<(), StepError> {
         let borders = overlay.borders();
         self.pass(&borders, Moment::BeforeCommit)?;
+        overlay.tell_of_left_behind(&self.parts.metrics);
         let batch = overlay.batch();
         let timer = self.parts.metrics.commit_seconds.start_timer();
         let committed = self.parts.log.commit(batch).await;

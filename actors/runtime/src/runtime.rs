@@ -158,11 +158,12 @@ impl Runtime {
         Ok((runtime, failure))
     }
 
-    /// Commits a command. The answer comes after the commit. While the disk is almost full only deletes are taken.
+    /// Commits a command. The answer comes after the commit. While the disk is almost full only deletes are taken, and
+    /// what helps them.
     pub async fn submit(&self, envelope: Envelope) -> Result<Accepted, Rejection> {
         let busy = |message: &str| Rejection::new(RejectionKind::Busy, message);
         match self.store.room().standing() {
-            Standing::Low(_) if matches!(envelope.command, Command::Delete) => {}
+            Standing::Low(_) if matches!(envelope.command, Command::Delete | Command::ResetStatus { .. }) => {}
             standing => {
                 if let Some(refusal) = standing.refusal() {
                     return Err(busy(&refusal));

@@ -26,6 +26,7 @@ pub const HAPPENINGS: &[&str] = &[
     CommandDecided::NAME,
     OperationStarted::NAME,
     OperationEnded::NAME,
+    LeftBehind::NAME,
     EffectEnded::NAME,
     CommitRefused::NAME,
     CommitUncertain::NAME,
@@ -103,6 +104,35 @@ impl Happening<Metrics> for OperationStarted {
         let Self { tenant, instance, operation, request_id } = self;
         tracing::info!(
             happening = Self::NAME, suppressed, operation, %tenant, %instance, request_id, "an operation begins"
+        );
+    }
+}
+
+/// A forced delete leaves something outside, with nobody in the control plane to look after it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeftBehind {
+    pub tenant: TenantId,
+    pub instance: InstanceId,
+    /// What could not be done.
+    pub step: &'static str,
+    /// The thing's id, as far as it is known.
+    pub id: Option<String>,
+    pub reason: String,
+}
+
+impl Happening<Metrics> for LeftBehind {
+    const NAME: &'static str = "left_behind";
+
+    fn count(&self, metrics: &Metrics) {
+        metrics.left_behind.with_label_values(&[self.step]).inc();
+    }
+
+    fn log(&self, suppressed: u64) {
+        let Self { tenant, instance, step, id, reason } = self;
+        let id = id.as_deref().unwrap_or("unknown");
+        tracing::error!(
+            happening = Self::NAME, suppressed, %tenant, %instance, step, id, reason,
+            "a forced delete leaves something outside: remove it by hand"
         );
     }
 }

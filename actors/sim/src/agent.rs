@@ -52,6 +52,7 @@ pub struct Disk {
     pub is_prepared: bool,
     pub databases: BTreeSet<String>,
     pub users: BTreeMap<(String, String), BTreeSet<String>>,
+    pub is_root_enabled: bool,
 }
 
 /// What the journal says of a command.

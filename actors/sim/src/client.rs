@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use coffer_domain::{
     catalogue::{Catalogue, Datastore, DatastoreVersion, Flavor},
-    command::{Access, Command, Create, ENVELOPE_VERSION, Envelope, NewDatabase, NewUser},
+    command::{Access, Command, Create, ENVELOPE_VERSION, Envelope, NewDatabase, NewPassword, NewUser, UserChange},
     ids::{CommandId, InstanceId, TenantId},
     quota::Limits,
     time::Timestamp,
@@ -53,12 +53,15 @@ impl Client {
                 self.forget(instance);
                 Command::Delete
             }
-            10..20 => Command::Restart,
-            20..45 => Command::CreateDatabases { databases: vec![database(&name)] },
-            45..60 => Command::DropDatabase { name },
-            60..80 => Command::CreateUsers { users: vec![user(&name, &[], instance, vault)] },
-            80..92 => Command::DropUser { name, host: "%".into() },
-            _ => Command::EnableRoot { password: vault.seal_password(&instance.to_string(), &password()) },
+            10..18 => Command::Restart,
+            18..36 => Command::CreateDatabases { databases: vec![database(&name)] },
+            36..46 => Command::DropDatabase { name },
+            46..60 => Command::CreateUsers { users: vec![user(&name, &[], instance, vault)] },
+            60..68 => Command::DropUser { name, host: "%".into() },
+            68..90 => change_of_accounts(name, instance, vault, dice)?,
+            90..92 => Command::Rename { name: format!("db-{name}") },
+            92..96 => Command::ResetStatus { force_delete: false },
+            _ => Command::ResetStatus { force_delete: true },
         };
         Some(self.envelope(instance, command, now, dice))
     }
@@ -105,6 +108,25 @@ impl Client {
             server_key: Some(vault.new_server_key(instance, 1)),
         }))
     }
+}
+
+/// Something about a user's rights, name or password, or about root.
+fn change_of_accounts(name: String, instance: InstanceId, vault: &Vault, dice: &mut Dice) -> Option<Command> {
+    let other = (*dice.pick(&NAMES)?).to_owned();
+    let host = "%".to_owned();
+    let sealed = vault.seal_password(&instance.to_string(), &password());
+    Some(match dice.below(6) {
+        0 | 1 => Command::Grant { name, host, databases: [other].into() },
+        2 => Command::Revoke { name, host, database: other },
+        3 => {
+            let is_renamed = dice.chance(700);
+            let change = UserChange { name: Some(other).filter(|_| is_renamed), host: None, password: Some(sealed) };
+            Command::ChangeUser { name, host, change }
+        }
+        4 => Command::ChangePasswords { users: vec![NewPassword { name, host, password: sealed }] },
+        _ if dice.chance(500) => Command::DisableRoot,
+        _ => Command::EnableRoot { password: sealed },
+    })
 }
 
 fn database(name: &str) -> NewDatabase {

@@ -53,13 +53,17 @@ pub enum Fault {
     OverQuota,
     /// A delete comes while something else is under way.
     DeletedHalfway,
+    /// The status is reset while something is under way.
+    ResetHalfway,
+    /// A forced delete gives up on something outside.
+    LeftBehind,
 }
 
 use Fault::*;
 
 /// All kinds, with the rate at which each strikes where it is in the mixture, per thousand occasions. What has the
 /// rate 0 is not rolled for: it comes of what clients happen to do.
-pub const FAULTS: [(Fault, u64); 29] = [
+pub const FAULTS: [(Fault, u64); 31] = [
     (MessageLost, 40),
     (MessageDoubled, 40),
     (MessageDelayed, 40),
@@ -89,6 +93,8 @@ pub const FAULTS: [(Fault, u64); 29] = [
     (CommandRepeated, 150),
     (OverQuota, 0),
     (DeletedHalfway, 0),
+    (ResetHalfway, 0),
+    (LeftBehind, 0),
 ];
 
 impl fmt::Display for Fault {

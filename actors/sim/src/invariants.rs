@@ -17,6 +17,7 @@ use crate::{
     agent::FORGED,
     client::LIMITS,
     cloud::{Cloud, Kind},
+    ledger::Ledger,
     short,
 };
 
@@ -42,8 +43,10 @@ pub fn check_quota(usage: &Usage) -> Result<(), String> {
 }
 
 /// What exists outside is what the states account for.
-pub fn check_outside(states: &States, cloud: &Cloud) -> Result<(), String> {
-    let seen: check::Seen = cloud.owners().into_iter().map(|id| (id, parts_of(cloud, id))).collect();
+pub fn check_outside(states: &States, cloud: &Cloud, ledger: &Ledger) -> Result<(), String> {
+    let untold = cloud.owners().into_iter().map(|id| (id, untold_parts(cloud, ledger, id)));
+    let seen: check::Seen =
+        untold.filter(|(id, parts)| states.contains_key(id) || *parts != check::Parts::default()).collect();
     if let Some(problem) = check::outside(states.values().map(|(_, state)| state), &seen).first() {
         return Err(problem.to_string());
     }
@@ -64,21 +67,24 @@ pub fn check_outside(states: &States, cloud: &Cloud) -> Result<(), String> {
     Ok(())
 }
 
-fn parts_of(cloud: &Cloud, id: InstanceId) -> check::Parts {
-    let count = |kind| cloud.of(kind, id).count();
+/// What is there, but for what a forced delete has told of.
+fn untold_parts(cloud: &Cloud, ledger: &Ledger, id: InstanceId) -> check::Parts {
+    let told = ledger.left_behind(id);
+    let count = |kind| if told.contains(&kind) { 0 } else { cloud.of(kind, id).count() };
     check::Parts { addresses: count(Kind::Address), volumes: count(Kind::Volume), servers: count(Kind::Server) }
 }
 
 /// At rest, the contents of each running instance are those of its engine.
-pub fn check_contents(states: &States, cloud: &Cloud) -> Result<(), String> {
+pub fn check_contents(states: &States, cloud: &Cloud, ledger: &Ledger) -> Result<(), String> {
     for (id, (_, instance)) in states.iter().filter(|(_, (_, state))| view::status(state) == Status::Active) {
         let Some((_, disk)) = cloud.guest_of(*id) else { continue };
         let is_settled = instance.databases.values().all(|presence| *presence == Presence::Present)
             && instance.users.values().all(|user| user.presence == Presence::Present);
         let databases: BTreeSet<&String> = instance.databases.keys().collect();
-        let users: BTreeSet<_> = instance.users.keys().map(|key| (&key.name, &key.host)).collect();
+        let users: BTreeMap<_, _> =
+            instance.users.iter().map(|(key, user)| ((&key.name, &key.host), &user.databases)).collect();
         let is_same = databases == disk.databases.iter().collect()
-            && users == disk.users.keys().map(|(name, host)| (name, host)).collect();
+            && users == disk.users.iter().map(|((name, host), rights)| ((name, host), rights)).collect();
         if !is_settled || !is_same {
             return Err(format!(
                 "{} says it holds {:?} and {:?}, its engine holds {:?} and {:?}",
@@ -86,8 +92,11 @@ pub fn check_contents(states: &States, cloud: &Cloud) -> Result<(), String> {
                 instance.databases,
                 users,
                 disk.databases,
-                disk.users.keys()
+                disk.users
             ));
+        }
+        if ledger.knows_of_root(*id) && instance.root_enabled_at.is_some() != disk.is_root_enabled {
+            return Err(format!("{} and its engine disagree on root", short(*id)));
         }
     }
     Ok(())

@@ -8,10 +8,11 @@ use coffer_domain::{
     instance::{
         Instance,
         state::{OperationKind, Presence, Task, TaskKind},
+        workflow::Step,
     },
 };
 
-use crate::{agent::Disk, short};
+use crate::{agent::Disk, cloud::Kind, short};
 
 /// How a task ended, as the committed states tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct Order {
 pub struct Ledger {
     pub orders: BTreeMap<CommandId, Order>,
     removed: BTreeSet<InstanceId>,
+    /// What forced deletes may have left outside.
+    left_behind: BTreeMap<InstanceId, &'static [Kind]>,
 }
 
 impl Ledger {
@@ -52,6 +55,22 @@ impl Ledger {
 
     pub fn is_removed(&self, instance: InstanceId) -> bool {
         self.removed.contains(&instance)
+    }
+
+    /// What a forced delete may have left of an instance that is gone.
+    pub fn left_behind(&self, instance: InstanceId) -> &'static [Kind] {
+        self.left_behind.get(&instance).copied().unwrap_or_default()
+    }
+
+    /// Whether all that was asked about an instance's root was done: what failed may be half done, and no inventory
+    /// tells of root.
+    pub fn knows_of_root(&self, instance: InstanceId) -> bool {
+        let is_of_root = |order: &&Order| {
+            order.envelope.instance == instance
+                && matches!(order.envelope.command, Command::EnableRoot { .. } | Command::DisableRoot)
+        };
+        let mut orders = self.orders.values().filter(is_of_root);
+        orders.all(|order| !order.is_accepted || order.ended == Some(End::Done))
     }
 
     /// Compares what was committed of an instance with what was asked for; `disk` is its guest's volume.
@@ -75,8 +94,16 @@ impl Ledger {
                     return Err(format!("{} is removed, and nobody has asked for it", short(old.id)));
                 }
                 self.removed.insert(old.id);
+                self.left_behind.insert(old.id, may_be_left(old));
             }
             _ => {}
+        }
+        if let Some(new) = after {
+            let is_reset = new.operation.as_ref().is_some_and(|operation| operation.kind == OperationKind::Reset);
+            let is_ordered = || self.has_order(new.id, |command| matches!(command, Command::ResetStatus { .. }));
+            if (is_reset || new.delete_is_forced) && !is_ordered() {
+                return Err(format!("the status of {} is reset, and nobody has asked for it", short(new.id)));
+            }
         }
         let tasks = before.map(|instance| instance.tasks.clone()).unwrap_or_default();
         let is_over = |id: &CommandId| after.is_none_or(|instance| !instance.tasks.contains_key(id));
@@ -104,7 +131,8 @@ impl Ledger {
             let is_kept = match order.envelope.command {
                 Command::Create(_) => state.is_some() || is_removed,
                 Command::Delete => is_removed || state.is_some_and(|state| state.broken && state.fault.is_some()),
-                Command::Restart => true,
+                Command::Restart | Command::ResetStatus { .. } => true,
+                Command::Rename { .. } => state.is_none_or(|state| self.is_name_ordered(state)),
                 _ => {
                     order.ended.is_some()
                         || is_removed
@@ -119,8 +147,22 @@ impl Ledger {
         Ok(())
     }
 
+    fn is_name_ordered(&self, state: &Instance) -> bool {
+        self.has_order(state.id, |command| *command == Command::Rename { name: state.name.clone() })
+    }
+
     fn has_order(&self, instance: InstanceId, wanted: impl Fn(&Command) -> bool) -> bool {
         self.orders.values().any(|order| order.envelope.instance == instance && wanted(&order.envelope.command))
+    }
+}
+
+/// What the last step of a delete may leave: nothing, unless it was forced.
+fn may_be_left(old: &Instance) -> &'static [Kind] {
+    let step = old.operation.as_ref().map(|operation| operation.step).filter(|_| old.delete_is_forced);
+    match step {
+        Some(Step::DeleteServer) => &[Kind::Address, Kind::Volume, Kind::Server],
+        Some(Step::ReleaseAddress) => &[Kind::Address, Kind::Volume],
+        _ => &[],
     }
 }
 
@@ -144,8 +186,13 @@ fn end_of(task: &Task, before: Option<&Instance>, after: &Instance) -> End {
             is_made(user(coffer_domain::instance::state::UserKey { name: new.name.clone(), host: new.host.clone() }))
         }),
         TaskKind::DropUser { user: key } => !is_made(user(key.clone())),
-        // It leaves no mark when it is the second one of a millisecond.
-        TaskKind::EnableRoot { .. } => true,
+        // They leave no mark, or none that another one of the same batch could not cover.
+        TaskKind::EnableRoot { .. }
+        | TaskKind::DisableRoot
+        | TaskKind::Grant { .. }
+        | TaskKind::Revoke { .. }
+        | TaskKind::ChangeUser { .. }
+        | TaskKind::ChangePasswords { .. } => true,
     };
     // A failure in the same batch may be this one's, with an inventory behind it that shows what was half done.
     let is_blamed = after.fault.as_ref() != before.and_then(|instance| instance.fault.as_ref());

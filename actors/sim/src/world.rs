@@ -167,7 +167,7 @@ impl World {
     }
 
     pub fn check_outside(&mut self) {
-        if let Err(violation) = invariants::check_outside(&self.states, &self.cloud) {
+        if let Err(violation) = invariants::check_outside(&self.states, &self.cloud, &self.ledger) {
             self.desk.violated(violation);
         }
     }

@@ -198,10 +198,7 @@ impl Executor {
                 }
                 Ok(())
             }
-            AgentCommand::DropDatabase { name } => match self.datastore.has_database(name).await? {
-                true => Ok(()),
-                false => Err(failure::not_found(format!("there is no database {name:?}"))),
-            },
+            AgentCommand::DropDatabase { name } => self.check_database(name).await,
             AgentCommand::CreateUsers { users } => {
                 for user in users {
                     if self.datastore.has_user(&user.name, &user.host).await? {
@@ -211,14 +208,48 @@ impl Executor {
                 }
                 Ok(())
             }
-            AgentCommand::DropUser { name, host } => match self.datastore.has_user(name, host).await? {
-                true => Ok(()),
-                false => Err(failure::not_found(format!("there is no user {name:?} at {host:?}"))),
-            },
+            AgentCommand::DropUser { name, host } => self.check_user(name, host).await,
+            AgentCommand::Grant { name, host, databases } => {
+                self.check_user(name, host).await?;
+                for database in databases {
+                    self.check_database(database).await?;
+                }
+                Ok(())
+            }
+            AgentCommand::Revoke { name, host, .. } => self.check_user(name, host).await,
+            AgentCommand::ChangePasswords { users } => {
+                for user in users {
+                    self.check_user(&user.name, &user.host).await?;
+                }
+                Ok(())
+            }
+            AgentCommand::ChangeUser(change) => {
+                self.check_user(&change.name, &change.host).await?;
+                let (name, host) = change.account();
+                if change.is_renaming() && self.datastore.has_user(name, host).await? {
+                    return Err(failure::already_exists(format!("user {name:?} at {host:?} exists already")));
+                }
+                Ok(())
+            }
             AgentCommand::Prepare(_)
             | AgentCommand::Restart
             | AgentCommand::EnableRoot { .. }
+            | AgentCommand::DisableRoot
             | AgentCommand::Rotate { .. } => Ok(()),
+        }
+    }
+
+    async fn check_database(&self, name: &str) -> Outcome {
+        match self.datastore.has_database(name).await? {
+            true => Ok(()),
+            false => Err(failure::not_found(format!("there is no database {name:?}"))),
+        }
+    }
+
+    async fn check_user(&self, name: &str, host: &str) -> Outcome {
+        match self.datastore.has_user(name, host).await? {
+            true => Ok(()),
+            false => Err(failure::not_found(format!("there is no user {name:?} at {host:?}"))),
         }
     }
 
@@ -236,6 +267,11 @@ impl Executor {
             AgentCommand::CreateUsers { users } => self.datastore.create_users(users).await,
             AgentCommand::DropUser { name, host } => self.datastore.drop_user(name, host).await,
             AgentCommand::EnableRoot { password } => self.datastore.enable_root(password).await,
+            AgentCommand::DisableRoot => self.datastore.disable_root().await,
+            AgentCommand::Grant { name, host, databases } => self.datastore.grant(name, host, databases).await,
+            AgentCommand::Revoke { name, host, database } => self.datastore.revoke(name, host, database).await,
+            AgentCommand::ChangeUser(change) => self.datastore.change_user(change).await,
+            AgentCommand::ChangePasswords { users } => self.datastore.change_passwords(users).await,
             AgentCommand::Rotate { .. } => Err(failure::agent_failed("a rotation is not the engine's matter")),
         }
     }

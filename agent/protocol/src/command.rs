@@ -49,6 +49,25 @@ pub enum AgentCommand {
     EnableRoot {
         password: Secret,
     },
+    /// End all that the engine's superuser may do from outside, and its connections.
+    DisableRoot,
+    /// Give a user all rights on these databases, besides those that it has.
+    Grant {
+        name: String,
+        host: String,
+        databases: Vec<String>,
+    },
+    /// Take all rights of a user on a database.
+    Revoke {
+        name: String,
+        host: String,
+        database: String,
+    },
+    /// Change a user; it keeps its rights, and what is absent.
+    ChangeUser(UserChange),
+    ChangePasswords {
+        users: Vec<NewPassword>,
+    },
     /// Use this key from the next message on, in both directions.
     Rotate {
         key_id: String,
@@ -67,6 +86,11 @@ impl AgentCommand {
             Self::CreateUsers { .. } => "create_users",
             Self::DropUser { .. } => "drop_user",
             Self::EnableRoot { .. } => "enable_root",
+            Self::DisableRoot => "disable_root",
+            Self::Grant { .. } => "grant",
+            Self::Revoke { .. } => "revoke",
+            Self::ChangeUser(_) => "change_user",
+            Self::ChangePasswords { .. } => "change_passwords",
             Self::Rotate { .. } => "rotate",
         }
     }
@@ -105,4 +129,37 @@ pub struct User {
     pub password: Secret,
     /// Databases that the user is given all rights on.
     pub databases: Vec<String>,
+}
+
+/// A user, and what is to be different about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserChange {
+    pub name: String,
+    pub host: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_host: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_password: Option<Secret>,
+}
+
+impl UserChange {
+    /// Name and host that the user has in the end.
+    pub fn account(&self) -> (&str, &str) {
+        (self.new_name.as_deref().unwrap_or(&self.name), self.new_host.as_deref().unwrap_or(&self.host))
+    }
+
+    /// Whether name or host are to be others.
+    pub fn is_renaming(&self) -> bool {
+        self.account() != (self.name.as_str(), self.host.as_str())
+    }
+}
+
+/// Another password for a user that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPassword {
+    pub name: String,
+    pub host: String,
+    pub password: Secret,
 }

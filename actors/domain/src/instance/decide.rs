@@ -1,15 +1,16 @@
 //! From an input and the state to what happens next. Pure: the same input decides the same.
 
+mod accounts;
 mod commands;
 mod draft;
 mod operations;
+mod repair;
 mod tasks;
 
 use super::{
     effect::{EffectChange, Observation, Outcome, TimerChange, TimerId},
     event::Event,
     state::{AgentContact, Instance, Waiting},
-    workflow::Step,
 };
 use crate::{
     catalogue::Catalogue,
@@ -122,7 +123,7 @@ fn take_observation(draft: &mut Draft, observation: &Observation) {
         }
         Observation::Inventory(inventory) => {
             // During a create the engine's contents are those ordered, whatever it holds half-way.
-            if instance.operation.as_ref().is_none_or(|operation| operation.step == Step::RestartEngine) {
+            if instance.operation.as_ref().is_none_or(|operation| operation.kind.is_upkeep()) {
                 draft.push_if_changing(Event::InventoryTaken { inventory: inventory.clone() });
             }
         }

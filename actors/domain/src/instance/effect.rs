@@ -1,12 +1,14 @@
 //! Things to do outside, as data. The runtime does them after the commit, at least once.
 
+use std::collections::BTreeSet;
+
 use coffer_protocol::report::Inventory;
 use serde::{Deserialize, Serialize};
 
 use super::state::{ResourceAddress, UserKey};
 use crate::{
     catalogue::Flavor,
-    command::{NewDatabase, NewUser},
+    command::{NewDatabase, NewPassword, NewUser, UserChange},
     ids::{EffectId, InstanceId, TenantId},
     sealed::{Sealed, ServerKey},
     time::{Millis, Timestamp},
@@ -101,6 +103,22 @@ pub enum AgentVerb {
     },
     EnableRoot {
         password: Sealed,
+    },
+    DisableRoot,
+    Grant {
+        user: UserKey,
+        databases: BTreeSet<String>,
+    },
+    Revoke {
+        user: UserKey,
+        database: String,
+    },
+    ChangeUser {
+        user: UserKey,
+        change: UserChange,
+    },
+    ChangePasswords {
+        users: Vec<NewPassword>,
     },
 }
 

@@ -52,6 +52,23 @@ pub enum Event {
     FaultRaised {
         fault: Fault,
     },
+    Renamed {
+        name: String,
+        at: Timestamp,
+    },
+    /// What runs is given up on. `broken`: nothing is left to do but delete.
+    StatusReset {
+        broken: bool,
+        delete_is_forced: bool,
+    },
+    /// A forced delete leaves something outside: somebody has to look after it.
+    LeftBehind {
+        /// What could not be done.
+        step: Step,
+        /// The thing's id, as far as it is known.
+        id: Option<String>,
+        reason: String,
+    },
     /// `broken`: nothing is left to do but delete.
     OperationEnded {
         broken: bool,
@@ -102,6 +119,9 @@ impl Event {
             Self::Learnt { .. } => "learnt",
             Self::Freed { .. } => "freed",
             Self::FaultRaised { .. } => "fault_raised",
+            Self::Renamed { .. } => "renamed",
+            Self::StatusReset { .. } => "status_reset",
+            Self::LeftBehind { .. } => "left_behind",
             Self::OperationEnded { .. } => "operation_ended",
             Self::TaskStarted { .. } => "task_started",
             Self::TaskAttempted { .. } => "task_attempted",

@@ -1,6 +1,8 @@
 //! From an event to the next state. Total: an event that does not fit changes nothing.
 
-use std::collections::BTreeMap;
+mod accounts;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use coffer_protocol::report::{EngineState, Inventory};
 
@@ -11,6 +13,8 @@ use super::{
     workflow::Step,
 };
 use crate::{command::NewUser, time::Timestamp};
+
+pub(super) use accounts::renamed;
 
 /// The state after `event`; `None` before `created` and after `removed`.
 #[must_use]
@@ -50,6 +54,14 @@ fn apply(instance: &mut Instance, event: &Event) {
         Event::Learnt { produced } => learn(instance, produced),
         Event::Freed { step } => free(instance, *step),
         Event::FaultRaised { fault } => instance.fault = Some(fault.clone()),
+        Event::Renamed { name, at } => {
+            instance.name.clone_from(name);
+            instance.updated_at = *at;
+        }
+        Event::StatusReset { broken, delete_is_forced } => {
+            instance.broken = *broken;
+            instance.delete_is_forced = *delete_is_forced;
+        }
         Event::OperationEnded { broken, at } => end_operation(instance, *broken, *at),
         Event::TaskStarted { command, task, at } => {
             mark_started(instance, &task.kind);
@@ -74,7 +86,11 @@ fn apply(instance: &mut Instance, event: &Event) {
             instance.health.gauges_at = *at;
         }
         Event::InventoryTaken { inventory } => take_inventory(instance, inventory),
-        Event::Created { .. } | Event::QuotaCharged { .. } | Event::QuotaRefunded { .. } | Event::Removed => {}
+        Event::Created { .. }
+        | Event::QuotaCharged { .. }
+        | Event::QuotaRefunded { .. }
+        | Event::LeftBehind { .. }
+        | Event::Removed => {}
     }
 }
 
@@ -144,7 +160,7 @@ fn mark_started(instance: &mut Instance, kind: &TaskKind) {
                 state.presence = Presence::Dropping;
             }
         }
-        TaskKind::EnableRoot { .. } => {}
+        change => accounts::started(instance, change),
     }
 }
 
@@ -162,15 +178,16 @@ fn mark_ended(instance: &mut Instance, task: &Task, succeeded: bool, at: Timesta
         }
         TaskKind::DropDatabase { name } => {
             settle(&mut instance.databases, name, !succeeded, |presence| presence);
+            if succeeded {
+                for user in instance.users.values_mut() {
+                    user.databases.remove(name);
+                }
+            }
         }
         TaskKind::DropUser { user } => {
             settle(&mut instance.users, user, !succeeded, |state| &mut state.presence);
         }
-        TaskKind::EnableRoot { .. } => {
-            if succeeded {
-                instance.root_enabled_at = Some(at);
-            }
-        }
+        change => accounts::ended(instance, change, succeeded, at),
     }
 }
 
@@ -192,7 +209,12 @@ fn take_inventory(instance: &mut Instance, inventory: &Inventory) {
     instance.users.retain(|_, user| user.presence != Presence::Present);
     for user in &inventory.users {
         let key = UserKey { name: user.name.clone(), host: user.host.clone() };
-        let databases = user.databases.iter().cloned().collect();
-        instance.users.entry(key).or_insert(UserState { presence: Presence::Present, databases });
+        let databases: BTreeSet<String> = user.databases.iter().cloned().collect();
+        let known =
+            instance.users.entry(key).or_insert(UserState { presence: Presence::Present, databases: BTreeSet::new() });
+        // Rights of a user that is being changed may be in the engine long before the outcome is heard.
+        if matches!(known.presence, Presence::Present | Presence::Changing) {
+            known.databases = databases;
+        }
     }
 }

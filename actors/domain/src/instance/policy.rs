@@ -25,6 +25,10 @@ pub const TIMER_MARGIN: Millis = 10 * SECOND;
 pub const MAX_TASKS: usize = 16;
 /// Databases, and users, of one instance at most: both stand in its row.
 pub const MAX_CONTENTS: usize = coffer_protocol::report::MAX_INVENTORY;
+/// Times that root was enabled that an instance remembers: the latest ones.
+pub const MAX_ROOT_HISTORY: usize = 16;
+/// Attempts of a forced delete at each step, before it leaves a thing behind.
+pub const FORCED_ATTEMPTS: u32 = 3;
 /// The answer to a command is kept this long for whoever repeats it.
 pub const DEDUP_WINDOW: Millis = 24 * HOUR;
 /// A task of the agent: generous, since an engine may be starting.

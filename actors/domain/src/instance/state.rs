@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::workflow::Step;
 use crate::{
     catalogue::Flavor,
-    command::Access,
+    command::{Access, NewPassword, UserChange},
     ids::{CommandId, EffectId, InstanceId, TenantId},
     quota::Charge,
     sealed::{Sealed, ServerKey},
@@ -49,7 +49,22 @@ pub struct Instance {
     pub databases: BTreeMap<String, Presence>,
     #[serde(with = "user_map")]
     pub users: BTreeMap<UserKey, UserState>,
+    /// When root was last enabled, unless it was disabled since.
     pub root_enabled_at: Option<Timestamp>,
+    /// Who enabled root and when, the last [`super::policy::MAX_ROOT_HISTORY`] times; disabling does not shorten it.
+    #[serde(default)]
+    pub root_history: Vec<RootEnabled>,
+    /// A delete does not wait for ever: what it cannot remove it tells of and leaves.
+    #[serde(default)]
+    pub delete_is_forced: bool,
+}
+
+/// One time that root was enabled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootEnabled {
+    /// Who asked for it: the command's principal.
+    pub user: String,
+    pub enabled_at: Timestamp,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +113,8 @@ pub enum OperationKind {
     Restart,
     /// Takes away what a failed create has left; ends in ERROR.
     CleanUp,
+    /// Waits for what an abandoned operation has under way outside. Nothing is made or taken away.
+    Reset,
 }
 
 /// What a step waits for.
@@ -133,11 +150,40 @@ pub struct Task {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "snake_case")]
 pub enum TaskKind {
-    CreateDatabases { databases: Vec<crate::command::NewDatabase> },
-    DropDatabase { name: String },
-    CreateUsers { users: Vec<crate::command::NewUser> },
-    DropUser { user: UserKey },
-    EnableRoot { password: Sealed },
+    CreateDatabases {
+        databases: Vec<crate::command::NewDatabase>,
+    },
+    DropDatabase {
+        name: String,
+    },
+    CreateUsers {
+        users: Vec<crate::command::NewUser>,
+    },
+    DropUser {
+        user: UserKey,
+    },
+    EnableRoot {
+        password: Sealed,
+        /// Who asked for it.
+        #[serde(default)]
+        user: String,
+    },
+    DisableRoot,
+    Grant {
+        user: UserKey,
+        databases: BTreeSet<String>,
+    },
+    Revoke {
+        user: UserKey,
+        database: String,
+    },
+    ChangeUser {
+        user: UserKey,
+        change: UserChange,
+    },
+    ChangePasswords {
+        users: Vec<NewPassword>,
+    },
 }
 
 /// Whether a database or user is in the engine.
@@ -147,6 +193,8 @@ pub enum Presence {
     /// Ordered; the engine has not confirmed it.
     Creating,
     Present,
+    /// In the engine; a user's rights, name or password are being changed.
+    Changing,
     /// To be dropped; the engine has not confirmed it.
     Dropping,
 }

@@ -153,7 +153,7 @@ pub fn status(instance: &Instance) -> Status {
         Some(OperationKind::Create) => Status::Build,
         Some(OperationKind::Delete) => Status::Shutdown,
         Some(OperationKind::Restart) => Status::Reboot,
-        Some(OperationKind::CleanUp) => Status::Error,
+        Some(OperationKind::CleanUp | OperationKind::Reset) => Status::Error,
         None if instance.broken => Status::Error,
         None => Status::Active,
     }

@@ -41,11 +41,12 @@ impl Step {
         }
     }
 
-    /// Whether a cloud call, rather than the agent or nobody, carries it out.
+    /// Whether a cloud call, rather than the agent or nobody, carries out what it waits for.
     pub fn is_outside_call(self) -> bool {
         matches!(
             self,
-            Self::EnsureAddress
+            Self::Settle
+                | Self::EnsureAddress
                 | Self::EnsureVolume
                 | Self::EnsureServer
                 | Self::DeleteServer
@@ -63,6 +64,7 @@ impl OperationKind {
             Self::Delete => "delete",
             Self::Restart => "restart",
             Self::CleanUp => "clean_up",
+            Self::Reset => "reset",
         }
     }
 
@@ -76,7 +78,13 @@ impl OperationKind {
             Self::Delete | Self::CleanUp => {
                 &[Step::Settle, Step::DeleteServer, Step::DeleteVolume, Step::ReleaseAddress]
             }
+            Self::Reset => &[Step::Settle],
         }
+    }
+
+    /// Whether the instance stays in use meanwhile: tasks go on beside it, and the engine's word on its contents counts.
+    pub fn is_upkeep(self) -> bool {
+        !matches!(self, Self::Create | Self::Delete | Self::CleanUp)
     }
 
     /// The step after `step`, or none when the workflow is done.

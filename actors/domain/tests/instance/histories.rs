@@ -26,7 +26,8 @@ use crate::support::{
     outside::{Fate, World},
     partition::Partition,
     samples::{
-        create_databases, create_users, drop_database, drop_user, enable_root, instance, new_database, order, tenant,
+        change_passwords, change_user, create_databases, create_users, disable_root, drop_database, drop_user,
+        enable_root, grant, instance, new_database, order, rename, reset_status, revoke, tenant,
     },
 };
 
@@ -54,7 +55,19 @@ fn creates() -> impl Strategy<Value = Command> {
 }
 
 fn tasks() -> impl Strategy<Value = Command> {
-    let verbs: [fn(&str) -> Command; 5] = [create_databases, drop_database, create_users, drop_user, |_| enable_root()];
+    let verbs: [fn(&str) -> Command; 11] = [
+        create_databases,
+        drop_database,
+        create_users,
+        drop_user,
+        |_| enable_root(),
+        |_| disable_root(),
+        |name| grant(name, "shop"),
+        |name| grant("clerk", name),
+        |name| revoke(name, "shop"),
+        |name| change_user(name, "staff"),
+        |name| change_passwords(&[name]),
+    ];
     let two = |_: &str| Command::CreateDatabases { databases: vec![new_database("stock"), new_database("staff")] };
     prop_oneof![
         9 => (select(verbs.to_vec()), select(NAMES.to_vec())).prop_map(|(verb, name)| verb(name)),
@@ -67,7 +80,9 @@ pub fn commands() -> impl Strategy<Value = Command> {
         4 => creates(),
         1 => Just(Command::Delete),
         1 => Just(Command::Restart),
-        6 => tasks(),
+        9 => tasks(),
+        1 => Just(rename()),
+        1 => any::<bool>().prop_map(reset_status),
     ]
 }
 
@@ -165,6 +180,17 @@ impl World {
             (Command::Delete, Some(_)) => {
                 assert_eq!(kind, None, "a delete is taken at any time");
                 assert_eq!(status(&self.partition.instances[&instance(slot)]), Status::Shutdown);
+            }
+            (Command::Rename { .. } | Command::ResetStatus { .. }, Some(before)) => {
+                assert_eq!(kind, None, "it is taken at any time");
+                let after = &self.partition.instances[&instance(slot)];
+                let unchanged = matches!(command, Command::Rename { .. }) || before.operation.is_none();
+                if unchanged {
+                    assert_eq!(status(after), status(&before));
+                } else {
+                    let kept = status(&before) == Status::Reboot;
+                    assert_eq!(status(after), if kept { Status::Active } else { Status::Error });
+                }
             }
             (_, Some(before)) if status(&before) != Status::Active => {
                 assert_eq!(kind, Some(RejectionKind::WrongState));

@@ -3,6 +3,7 @@
 //!
 //! `COFFER_BLESS=1 cargo test -p coffer-domain` writes the golden files anew; read the difference before committing.
 
+mod accounts;
 mod chaos;
 mod contents;
 mod create;
@@ -10,6 +11,7 @@ mod delete;
 mod every_step;
 mod health;
 mod histories;
+mod repair;
 mod restart;
 mod stored;
 mod support;

@@ -5,7 +5,7 @@ mod events;
 mod rows;
 
 use coffer_domain::{
-    command::{Access, Command, Create, ENVELOPE_VERSION, Envelope, NewDatabase},
+    command::{Access, Command, Create, ENVELOPE_VERSION, Envelope, NewDatabase, NewPassword, UserChange},
     ids::EffectId,
     instance::effect::{
         Action, AgentOrder, AgentVerb, Effect, Failure, Observation, Outcome, Produced, ServerOrder, Timer, TimerId,
@@ -18,9 +18,10 @@ use coffer_protocol::report::{EngineState, Inventory, UserEntry};
 use crate::support::{
     golden::Samples,
     samples::{
-        CLERK, MYSQL_10_11, SHOP, START, address, command_id, create, create_databases, create_users, drop_database,
-        drop_user, enable_root, failure, hiccup, instance, new_database, new_user, order, password, server_key,
-        small_flavor, tenant, user_key,
+        CLERK, MYSQL_10_11, SHOP, START, address, change_passwords, change_user, command_id, create, create_databases,
+        create_users, disable_root, drop_database, drop_user, enable_root, failure, grant, hiccup, instance,
+        new_database, new_user, order, password, rename, reset_status, revoke, server_key, small_flavor, tenant,
+        user_key,
     },
 };
 
@@ -39,6 +40,13 @@ fn commands() -> Vec<Command> {
         create_users("buyer"),
         drop_user(CLERK),
         enable_root(),
+        disable_root(),
+        grant(CLERK, "stock"),
+        revoke(CLERK, SHOP),
+        change_user(CLERK, "seller"),
+        change_passwords(&[CLERK]),
+        rename(),
+        reset_status(true),
     ];
     for sample in &samples {
         match sample {
@@ -49,7 +57,14 @@ fn commands() -> Vec<Command> {
             | Command::DropDatabase { .. }
             | Command::CreateUsers { .. }
             | Command::DropUser { .. }
-            | Command::EnableRoot { .. } => {}
+            | Command::EnableRoot { .. }
+            | Command::DisableRoot
+            | Command::Grant { .. }
+            | Command::Revoke { .. }
+            | Command::ChangeUser { .. }
+            | Command::ChangePasswords { .. }
+            | Command::Rename { .. }
+            | Command::ResetStatus { .. } => {}
         }
     }
     samples
@@ -113,6 +128,8 @@ fn a_create_needs_no_more_than_a_name_a_flavor_and_a_size() {
 fn a_password_cannot_be_put_on_a_topic_in_clear() {
     let text = r#"{ "verb": "enable_root", "password": "hunter2" }"#;
     serde_json::from_str::<Command>(text).unwrap_err();
+    let text = r#"{ "verb": "change_user", "name": "clerk", "host": "%", "change": { "password": "hunter2" } }"#;
+    serde_json::from_str::<Command>(text).unwrap_err();
 }
 
 fn server_order() -> ServerOrder {
@@ -153,6 +170,11 @@ fn actions() -> Vec<(&'static str, Action)> {
         agent(AgentVerb::CreateUsers { users: vec![new_user("buyer", &[SHOP])] }),
         agent(AgentVerb::DropUser { user: user_key(CLERK) }),
         agent(AgentVerb::EnableRoot { password: password() }),
+        agent(AgentVerb::DisableRoot),
+        agent(AgentVerb::Grant { user: user_key(CLERK), databases: ["stock".to_owned()].into() }),
+        agent(AgentVerb::Revoke { user: user_key(CLERK), database: SHOP.into() }),
+        agent(AgentVerb::ChangeUser { user: user_key(CLERK), change: user_change() }),
+        agent(AgentVerb::ChangePasswords { users: new_passwords() }),
     ];
     let name = |action: &Action| match action {
         Action::Agent(order) => match order.verb {
@@ -163,10 +185,23 @@ fn actions() -> Vec<(&'static str, Action)> {
             AgentVerb::CreateUsers { .. } => "agent, create_users",
             AgentVerb::DropUser { .. } => "agent, drop_user",
             AgentVerb::EnableRoot { .. } => "agent, enable_root",
+            AgentVerb::DisableRoot => "agent, disable_root",
+            AgentVerb::Grant { .. } => "agent, grant",
+            AgentVerb::Revoke { .. } => "agent, revoke",
+            AgentVerb::ChangeUser { .. } => "agent, change_user",
+            AgentVerb::ChangePasswords { .. } => "agent, change_passwords",
         },
         other => other.as_str(),
     };
     samples.into_iter().map(|action| (name(&action), action)).collect()
+}
+
+fn user_change() -> UserChange {
+    UserChange { name: Some("seller".into()), host: None, password: Some(password()) }
+}
+
+fn new_passwords() -> Vec<NewPassword> {
+    vec![NewPassword { name: CLERK.into(), host: "%".into(), password: password() }]
 }
 
 #[test]

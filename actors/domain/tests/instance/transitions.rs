@@ -66,7 +66,13 @@ fn the_walk_comes_by_every_step_in_every_way_of_waiting() {
             }
         }
     }
+    has("reset: settle, ensure_server under way");
+    has("reset: settle, delete_volume under way");
+    for step in ["delete_server", "delete_volume", "release_address"] {
+        has(&format!("forced delete: {step}, last attempt"));
+    }
     has("broken");
+    has("broken, the delete will be forced");
     for phase in ["more attempts left", "last attempt", "waiting to try again"] {
         has(&format!("active, healthy, a task: {phase}"));
     }
@@ -102,6 +108,12 @@ fn attempt(instance: Option<&Instance>) -> u32 {
 
 fn is_walked_from(instance: Option<&Instance>) -> bool {
     let Some(instance) = instance else { return true };
+    // That the delete will be forced matters once there is one.
+    let goes_on_as_before =
+        !instance.broken && instance.operation.as_ref().is_none_or(|operation| operation.kind != OperationKind::Delete);
+    if instance.delete_is_forced && goes_on_as_before {
+        return false;
+    }
     let plainly_working = instance.operation.is_none() && words(instance) == "ACTIVE HEALTHY";
     match instance.tasks.len() {
         0 => true,
@@ -116,7 +128,8 @@ fn situation(instance: Option<&Instance>) -> Situation {
         return during(instance, operation);
     }
     if instance.broken {
-        return (6, Step::Settle, 0, "broken".into());
+        let forced = if instance.delete_is_forced { ", the delete will be forced" } else { "" };
+        return (6, Step::Settle, u8::from(instance.delete_is_forced), format!("broken{forced}"));
     }
     let health = words(instance);
     let health = health.strip_prefix("ACTIVE ").expect("an instance at rest is broken or ACTIVE").to_lowercase();
@@ -135,13 +148,19 @@ fn during(instance: &Instance, operation: &Operation) -> Situation {
         OperationKind::Restart => 3,
         OperationKind::Delete => 4,
         OperationKind::CleanUp => 5,
+        OperationKind::Reset => 7,
     };
+    let forced = operation.kind == OperationKind::Delete && instance.delete_is_forced;
     let (phase_rank, mut phase) = match &operation.waiting {
         Waiting::Effect { effect } if operation.step == Step::Settle => {
             let step = short(effect).split('/').next().unwrap_or_default();
             (0, format!("{step} under way"))
         }
-        Waiting::Effect { .. } => attempt_phase(operation.attempt, policy::of(operation.step)),
+        Waiting::Effect { .. } => {
+            let policy = policy::of(operation.step);
+            let attempts = if forced { policy::FORCED_ATTEMPTS } else { policy.attempts };
+            attempt_phase(operation.attempt, Policy { attempts, ..policy })
+        }
         Waiting::Backoff => (2, "waiting to try again".into()),
         Waiting::Agent => (3, "the agent has not spoken".into()),
     };
@@ -149,8 +168,9 @@ fn during(instance: &Instance, operation: &Operation) -> Situation {
     if operation.kind == OperationKind::Create && operation.step == Step::EnsureServer && heard {
         phase.push_str(", the agent has spoken");
     }
-    let title = format!("{}: {}, {phase}", operation.kind.as_str(), operation.step.as_str());
-    (rank, operation.step, phase_rank, title)
+    let kind = if forced { "forced delete" } else { operation.kind.as_str() };
+    let title = format!("{kind}: {}, {phase}", operation.step.as_str());
+    (rank + if forced { 4 } else { 0 }, operation.step, phase_rank, title)
 }
 
 fn task_phase(task: &Task) -> (u8, String) {

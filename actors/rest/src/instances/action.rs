@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Actions that Trove has and Coffer does not carry out yet.
-const ABSENT: [&str; 4] = ["resize", "promote_to_replica_source", "eject_replica_source", "reset_status"];
+const ABSENT: [&str; 3] = ["resize", "promote_to_replica_source", "eject_replica_source"];
 
 pub(crate) async fn act(
     shim: Data<Shim>,
@@ -38,9 +38,26 @@ pub(crate) async fn act(
             submit(&shim, &caller, view.id, Command::Restart).await?;
             Ok(accepted())
         }
+        "reset_status" => {
+            let force_delete = forces_delete(&body.required(action)?)?;
+            if !force_delete && !caller.principal.is_admin() {
+                return Err(Error::forbidden("Policy doesn't allow instance:reset_status to be performed."));
+            }
+            submit(&shim, &caller, view.id, Command::ResetStatus { force_delete }).await?;
+            Ok(accepted())
+        }
         _ if ABSENT.contains(&action) => {
             Err(Error::not_implemented(format!("The action '{action}' is not supported yet.")))
         }
         _ => Err(Error::bad_request(format!("Invalid instance action: {}", action.escape_debug()))),
     }
+}
+
+/// A reset is for operators; an owner may ask for one to delete the instance by force.
+fn forces_delete(reset: &Node<'_>) -> Result<bool> {
+    if let Some(key) = reset.keys()?.find(|key| *key != "force_delete") {
+        let key = key.escape_debug();
+        return Err(reset.fails(format!("Additional properties are not allowed ('{key}' was unexpected)")));
+    }
+    Ok(reset.parsed("force_delete", Node::boolean)?.unwrap_or(false))
 }

@@ -1,4 +1,5 @@
-//! Instances: list, show, delete here; ordering one in [`create`], actions in [`action`], rows in [`view`].
+//! Instances: list, show, delete here; ordering one in [`create`], changes in [`update`], actions in [`action`], rows in
+//! [`view`].
 
 use actix_web::{
     HttpResponse,
@@ -20,6 +21,7 @@ use crate::{
 pub(crate) mod action;
 pub(crate) mod create;
 pub(crate) mod order;
+pub(crate) mod update;
 pub(crate) mod view;
 
 #[derive(Serialize)]

@@ -126,6 +126,11 @@ fn created(user: &NewUser) -> UserView {
     UserView { name: user.name.clone(), host: user.host.clone(), databases: user.databases.iter().cloned().collect() }
 }
 
+fn user<'a>(view: &'a mut InstanceView, name: &str, host: &str) -> Result<&'a mut UserView, Rejection> {
+    let user = view.users.iter_mut().find(|user| user.name == name && user.host == host);
+    user.ok_or_else(|| Rejection::not_found(format!("User {name}@{host} cannot be found on the instance.")))
+}
+
 fn apply(view: &mut InstanceView, command: &Command) -> Result<(), Rejection> {
     match command {
         Command::Create(_) => {}
@@ -152,6 +157,26 @@ fn apply(view: &mut InstanceView, command: &Command) -> Result<(), Rejection> {
             view.users.remove(index);
         }
         Command::EnableRoot { .. } => view.root_enabled = true,
+        Command::DisableRoot if !view.root_enabled => {
+            return Err(Rejection::not_found("Root user has never been enabled on the instance."));
+        }
+        Command::DisableRoot => view.root_enabled = false,
+        Command::Grant { name, host, databases } => {
+            user(view, name, host)?.databases.extend(databases.iter().cloned());
+        }
+        Command::Revoke { name, host, database } => user(view, name, host)?.databases.retain(|held| held != database),
+        Command::ChangeUser { name, host, change } => {
+            let user = user(view, name, host)?;
+            user.name = change.name.clone().unwrap_or_else(|| name.clone());
+            user.host = change.host.clone().unwrap_or_else(|| host.clone());
+        }
+        Command::ChangePasswords { users } => {
+            for changed in users {
+                user(view, &changed.name, &changed.host)?;
+            }
+        }
+        Command::Rename { name } => view.name.clone_from(name),
+        Command::ResetStatus { .. } => {}
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ fn unknown_routes_and_wrong_methods_are_404() {
         ("PUT", "/flavors".into()),
         ("POST", "/flavors/1".into()),
         ("DELETE", "/instances".into()),
-        ("PUT", INSTANCE.into()),
+        ("POST", INSTANCE.into()),
         ("GET", format!("{INSTANCE}/action")),
         ("GET", format!("{INSTANCE}/databases/")),
         ("HEAD", "/instances".into()),
@@ -140,7 +140,7 @@ fn actions() {
         (r#"{"restart": {}, "resize": {}}"#, 400),
         (r#"{"resize": {"volume": {"size": 9}}}"#, 501),
         (r#"{"promote_to_replica_source": {}}"#, 501),
-        (r#"{"reset_status": {}}"#, 501),
+        (r#"{"reset_status": {}}"#, 403),
     ] {
         let answer = api.post(&format!("{INSTANCE}/action"), body);
         assert_eq!(answer.status, status, "{body}: {}", answer.body);

@@ -1,5 +1,6 @@
 //! The API over real sockets, with a control plane and an identity service that live in memory.
 
+mod accounts;
 mod auth;
 mod bodies;
 mod contents;
@@ -10,4 +11,5 @@ mod golden;
 mod logs;
 mod paging;
 mod people;
+mod repair;
 mod server;

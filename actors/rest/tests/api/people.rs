@@ -8,6 +8,8 @@ use coffer_ports::{
 
 pub const DEMO: &str = "token-demo";
 pub const OTHER: &str = "token-other";
+/// An admin of the tenant `demo`.
+pub const OPERATOR: &str = "token-operator";
 pub const ADMIN: &str = "token-admin";
 /// The identity service is away when it is asked about this one.
 pub const AWAY: &str = "token-away";
@@ -53,6 +55,7 @@ impl Identity for People {
         match token {
             DEMO => Ok(issued(token, "demo", "demo", "member")),
             OTHER => Ok(issued(token, "other", "other", "member")),
+            OPERATOR => Ok(issued(token, "operator", "demo", "admin")),
             ADMIN => Ok(issued(token, "admin", "admin", "admin")),
             AWAY => Err(Error::new(ErrorKind::Unavailable, "test.away", "it is away")),
             _ => Err(denied()),

@@ -89,6 +89,10 @@ impl Api {
         self.call(DEMO, "POST", &format!("/v1.0/demo{path}"), body)
     }
 
+    pub fn put(&self, path: &str, body: &str) -> Answer {
+        self.call(DEMO, "PUT", &format!("/v1.0/demo{path}"), body)
+    }
+
     pub fn delete(&self, path: &str) -> Answer {
         self.call(DEMO, "DELETE", &format!("/v1.0/demo{path}"), "")
     }

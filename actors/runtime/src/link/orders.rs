@@ -6,7 +6,7 @@ use coffer_domain::{
     instance::effect::{AgentOrder, AgentVerb},
     time::{Millis, SECOND, Timestamp},
 };
-use coffer_protocol::command::{AgentCommand, Database, Prepare, ToAgent, User};
+use coffer_protocol::command::{AgentCommand, Database, NewPassword, Prepare, ToAgent, User, UserChange};
 
 use crate::vault::{Vault, VaultError};
 
@@ -84,6 +84,29 @@ fn command(verb: &AgentVerb, context: &str, vault: &Vault) -> Result<AgentComman
         AgentVerb::DropUser { user } => AgentCommand::DropUser { name: user.name.clone(), host: user.host.clone() },
         AgentVerb::EnableRoot { password } => {
             AgentCommand::EnableRoot { password: vault.open_password(password, context)? }
+        }
+        AgentVerb::DisableRoot => AgentCommand::DisableRoot,
+        AgentVerb::Grant { user, databases } => AgentCommand::Grant {
+            name: user.name.clone(),
+            host: user.host.clone(),
+            databases: databases.iter().cloned().collect(),
+        },
+        AgentVerb::Revoke { user, database } => {
+            AgentCommand::Revoke { name: user.name.clone(), host: user.host.clone(), database: database.clone() }
+        }
+        AgentVerb::ChangeUser { user, change } => AgentCommand::ChangeUser(UserChange {
+            name: user.name.clone(),
+            host: user.host.clone(),
+            new_name: change.name.clone(),
+            new_host: change.host.clone(),
+            new_password: change.password.as_ref().map(|sealed| vault.open_password(sealed, context)).transpose()?,
+        }),
+        AgentVerb::ChangePasswords { users } => {
+            let opened = users.iter().map(|user| {
+                let password = vault.open_password(&user.password, context)?;
+                Ok(NewPassword { name: user.name.clone(), host: user.host.clone(), password })
+            });
+            AgentCommand::ChangePasswords { users: opened.collect::<Result<_, VaultError>>()? }
         }
     })
 }

@@ -16,14 +16,18 @@ use coffer_domain::{
     rejection::Rejection,
     time::Timestamp,
 };
-use coffer_ports::log::{Batch, Space, Write};
+use coffer_ports::{
+    log::{Batch, Space, Write},
+    telemetry::Happening,
+};
 
 use super::{Accepted, Stepped, TaskEnded};
 use crate::{
     borders::DONE,
     instances::Considered,
+    metrics::Metrics,
     store::{keys, rows},
-    telemetry::{OperationEnded, OperationStarted},
+    telemetry::{LeftBehind, OperationEnded, OperationStarted},
     timers::{OwnedTimer, Timers},
 };
 
@@ -39,6 +43,7 @@ pub struct Overlay {
     tasks_ended: Vec<TaskEnded>,
     operations_started: Vec<OperationStarted>,
     operations_ended: Vec<OperationEnded>,
+    left_behind: Vec<LeftBehind>,
 }
 
 struct Touched {
@@ -60,6 +65,7 @@ impl Overlay {
             tasks_ended: Vec::new(),
             operations_started: Vec::new(),
             operations_ended: Vec::new(),
+            left_behind: Vec::new(),
         }
     }
 
@@ -99,6 +105,12 @@ impl Overlay {
         }
         self.note(before.as_deref(), after.as_deref(), &decision.events);
         self.note_operations(tenant, instance, before.as_deref(), &decision.events, now);
+        for event in &decision.events {
+            if let Event::LeftBehind { step, id, reason } = event {
+                let (tenant, id, reason) = (tenant.clone(), id.clone(), reason.clone());
+                self.left_behind.push(LeftBehind { tenant, instance, step: step.as_str(), id, reason });
+            }
+        }
         let usage_after = decision.events.iter().fold(usage, |usage, event| match event {
             Event::QuotaCharged { charge } => usage.charged(*charge),
             Event::QuotaRefunded { charge } => usage.refunded(*charge),
@@ -191,6 +203,16 @@ impl Overlay {
 
     pub fn borders(&self) -> Vec<(&'static str, &'static str)> {
         self.borders.clone()
+    }
+
+    /// Tells the operator what is left outside. Before the commit: told twice is better than never, should the process
+    /// die between the two.
+    pub fn tell_of_left_behind(&self, metrics: &Metrics) {
+        for left in &self.left_behind {
+            left.count(metrics);
+            // Not throttled: nobody else knows of the thing.
+            left.log(0);
+        }
     }
 
     pub fn touched(&self) -> Vec<(TenantId, InstanceId)> {

@@ -1,8 +1,13 @@
 //! What the runtime tells of itself: each happening with its line and its counter, each bounded thing with its fullness,
 //! each instance with what its agent says.
 
-use coffer_domain::{command::Command, instance::policy::SILENCE, rejection::RejectionKind};
+use coffer_domain::{
+    command::Command,
+    instance::policy::{FORCED_ATTEMPTS, SILENCE},
+    rejection::RejectionKind,
+};
 use coffer_ports::{
+    Error, ErrorKind,
     log::{Batch, Space, Write},
     transport::{Incoming, Outgoing, Transport},
 };
@@ -100,6 +105,14 @@ fn every_happening_is_told_with_its_line_and_its_counter() {
             ("intake_refused", of_circle("coffer_intake_refused_total")),
             ("agent_message_refused", of_circle("coffer_agent_messages_refused_total")),
         ]);
+        for _ in 0..FORCED_ATTEMPTS {
+            circle.cloud.fail("release_address", Error::new(ErrorKind::Denied, "cloud.denied", "it is locked"));
+        }
+        for command in [Command::ResetStatus { force_delete: true }, Command::Delete] {
+            circle.ask(&tenant(1), instance(1), command).await.unwrap();
+        }
+        circle.becomes_gone(&tenant(1), instance(1)).await;
+        seen.check(&[("left_behind", sum(&circle.registry, "coffer_left_behind_total"))]);
         circle.stop().await;
 
         let solo = Solo::start().await;

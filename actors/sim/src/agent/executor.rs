@@ -128,7 +128,25 @@ impl Guest {
             }
             AgentCommand::CreateUsers { users } => add_users(users, disk),
             AgentCommand::DropUser { name, host } => drop(disk.users.remove(&(name.clone(), host.clone()))),
-            AgentCommand::Restart | AgentCommand::EnableRoot { .. } | AgentCommand::Rotate { .. } => {}
+            AgentCommand::Grant { name, host, databases } => {
+                if let Some(rights) = disk.users.get_mut(&(name.clone(), host.clone())) {
+                    rights.extend(databases.iter().cloned());
+                }
+            }
+            AgentCommand::Revoke { name, host, database } => {
+                if let Some(rights) = disk.users.get_mut(&(name.clone(), host.clone())) {
+                    rights.remove(database);
+                }
+            }
+            AgentCommand::ChangeUser(change) => {
+                let (name, host) = change.account();
+                if let Some(rights) = disk.users.remove(&(change.name.clone(), change.host.clone())) {
+                    disk.users.insert((name.to_owned(), host.to_owned()), rights);
+                }
+            }
+            AgentCommand::EnableRoot { .. } => disk.is_root_enabled = true,
+            AgentCommand::DisableRoot => disk.is_root_enabled = false,
+            AgentCommand::Restart | AgentCommand::ChangePasswords { .. } | AgentCommand::Rotate { .. } => {}
         }
     }
 }
@@ -152,10 +170,21 @@ fn admit(order: &Order, disk: &Disk) -> Result<(), Failure> {
         }
         AgentCommand::DropDatabase { name } => (disk.databases.contains(name), true),
         AgentCommand::CreateUsers { users } => (users.iter().any(|user| has_user(&user.name, &user.host)), false),
-        AgentCommand::DropUser { name, host } => (has_user(name, host), true),
+        AgentCommand::DropUser { name, host } | AgentCommand::Revoke { name, host, .. } => (has_user(name, host), true),
+        AgentCommand::Grant { name, host, databases } => {
+            let are_there = databases.iter().all(|database| disk.databases.contains(database));
+            (has_user(name, host) && are_there, true)
+        }
+        AgentCommand::ChangePasswords { users } => (users.iter().all(|user| has_user(&user.name, &user.host)), true),
+        AgentCommand::ChangeUser(change) => {
+            let (name, host) = change.account();
+            let is_free = !change.is_renaming() || !has_user(name, host);
+            (has_user(&change.name, &change.host) && is_free, true)
+        }
         AgentCommand::Prepare(_)
         | AgentCommand::Restart
         | AgentCommand::EnableRoot { .. }
+        | AgentCommand::DisableRoot
         | AgentCommand::Rotate { .. } => return Ok(()),
     };
     match (is_there, is_to_be) {

@@ -28,8 +28,12 @@ impl World {
         let client = &mut self.clients[tenant];
         let Some(envelope) = client.think(now, &self.vault, &mut self.desk.dice) else { return };
         let state = self.states.get(&envelope.instance).map(|(_, state)| state);
-        if envelope.command == Command::Delete && state.is_some_and(|state| state.operation.is_some()) {
-            self.desk.tally.count(Fault::DeletedHalfway);
+        if state.is_some_and(|state| state.operation.is_some()) {
+            match envelope.command {
+                Command::Delete => self.desk.tally.count(Fault::DeletedHalfway),
+                Command::ResetStatus { .. } => self.desk.tally.count(Fault::ResetHalfway),
+                _ => {}
+            }
         }
         let partition = client.partition;
         let command = self.ledger.open(envelope, partition);

@@ -5,7 +5,7 @@ use coffer_ports::log::{Batch, Space};
 use coffer_runtime::store::{keys::instance_of, rows};
 
 use super::{PARTITIONS, World};
-use crate::{faults::Fault, invariants, short};
+use crate::{cloud::Kind, faults::Fault, invariants, short};
 
 /// How long a slow disk takes at most, in ms.
 const SLOW_MS: i64 = 5000;
@@ -86,6 +86,10 @@ impl World {
             self.desk.violated(violation);
         }
         let stage = |state: Option<&Instance>| state.map_or("gone".to_owned(), stage);
+        let is_left = |kind: &Kind| self.cloud.of(*kind, id).count() > 0;
+        if after.is_none() && self.ledger.left_behind(id).iter().any(is_left) {
+            self.desk.tally.count(Fault::LeftBehind);
+        }
         let (old, new) = (stage(before.as_ref()), stage(after.as_ref()));
         if old != new {
             self.desk.tell("control plane", format_args!("{} is {new}", short(id)));

@@ -93,7 +93,7 @@ impl World {
         let checked = self
             .ledger
             .check_kept(&self.states)
-            .and_then(|()| check_contents(&self.states, &self.cloud))
+            .and_then(|()| check_contents(&self.states, &self.cloud, &self.ledger))
             .and_then(|()| self.check_store());
         if let Err(violation) = checked {
             return self.desk.violated(violation);

@@ -4,7 +4,7 @@ use std::{ffi::OsString, io, path::PathBuf, process::Command, sync::Arc};
 
 use async_trait::async_trait;
 use coffer_protocol::{
-    command::{AgentCommand, Database, User},
+    command::{AgentCommand, Database, NewPassword, User, UserChange},
     report::{Failure, Inventory},
     secret::Secret,
 };
@@ -33,8 +33,12 @@ impl Capabilities {
             }
             AgentCommand::Restart | AgentCommand::Rotate { .. } => true,
             AgentCommand::CreateDatabases { .. } | AgentCommand::DropDatabase { .. } => self.databases,
-            AgentCommand::CreateUsers { .. } | AgentCommand::DropUser { .. } => self.users,
-            AgentCommand::EnableRoot { .. } => self.root,
+            AgentCommand::CreateUsers { .. }
+            | AgentCommand::DropUser { .. }
+            | AgentCommand::ChangeUser(_)
+            | AgentCommand::ChangePasswords { .. } => self.users,
+            AgentCommand::Grant { .. } | AgentCommand::Revoke { .. } => self.databases && self.users,
+            AgentCommand::EnableRoot { .. } | AgentCommand::DisableRoot => self.root,
         }
     }
 }
@@ -89,7 +93,16 @@ pub trait Datastore: Send + Sync {
     /// Creates the users with exactly these passwords and rights, also when they exist.
     async fn create_users(&self, users: &[User]) -> Result<(), Failure>;
     async fn drop_user(&self, name: &str, host: &str) -> Result<(), Failure>;
+    /// Never makes a user: `not_found` when there is none.
+    async fn grant(&self, name: &str, host: &str, databases: &[String]) -> Result<(), Failure>;
+    /// Ends well only when the user has no rights on the database any more, wherever they came from.
+    async fn revoke(&self, name: &str, host: &str, database: &str) -> Result<(), Failure>;
+    /// The user keeps its rights; a name that is taken is left to whom it belongs.
+    async fn change_user(&self, change: &UserChange) -> Result<(), Failure>;
+    async fn change_passwords(&self, users: &[NewPassword]) -> Result<(), Failure>;
     async fn enable_root(&self, password: &Secret) -> Result<(), Failure>;
+    /// Nobody logs in as the superuser from outside, nor goes on with a connection.
+    async fn disable_root(&self) -> Result<(), Failure>;
 
     /// What is in the engine, without its own and the agent's accounts and schemas.
     async fn inventory(&self) -> Result<Inventory, Failure>;

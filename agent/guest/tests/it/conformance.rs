@@ -7,7 +7,7 @@ use coffer_guest::{
     supervisor::{Gauges, Supervisor, settings::Settings},
 };
 use coffer_protocol::{
-    command::AgentCommand,
+    command::{AgentCommand, NewPassword, UserChange},
     report::{EngineState, Inventory, UserEntry},
     secret::Secret,
 };
@@ -42,9 +42,13 @@ pub async fn conforms(
     }
     if capabilities.users {
         keeps_users(&*datastore, client).await;
+        changes_users(&*datastore, client).await;
+    }
+    if capabilities.users && capabilities.databases {
+        gives_and_takes_rights(&*datastore, client).await;
     }
     if capabilities.root {
-        enables_root(&*datastore, client).await;
+        enables_and_disables_root(&*datastore, client).await;
     }
     keeps_data_through_restart_crash_and_stop(&*datastore, supervisor, settings, client).await;
 }
@@ -122,13 +126,87 @@ async fn keeps_users(datastore: &dyn Datastore, client: &impl Client) {
     assert_eq!(datastore.inventory().await.unwrap().users, [entry("app", &["Zeta", "a_b"])]);
 }
 
-async fn enables_root(datastore: &dyn Datastore, client: &impl Client) {
+async fn changes_users(datastore: &dyn Datastore, client: &impl Client) {
+    datastore.create_users(&[user("first", "one", &["a_b"]), user("second", "two", &[])]).await.unwrap();
+    let passwords = ["first", "second"].map(|name| NewPassword {
+        name: name.into(),
+        host: "%".into(),
+        password: Secret::new(format!("new'{name}")),
+    });
+    for _ in 0..2 {
+        datastore.change_passwords(&passwords).await.unwrap();
+    }
+    assert!(!client.can_log_in("first", "one", None).await);
+    assert!(client.can_log_in("first", "new'first", Some("a_b")).await);
+    assert!(client.can_log_in("second", "new'second", None).await);
+
+    let plain = UserChange {
+        name: "first".into(),
+        host: "%".into(),
+        new_name: None,
+        new_host: None,
+        new_password: Some(Secret::new("three")),
+    };
+    datastore.change_user(&plain).await.unwrap();
+    assert!(!client.can_log_in("first", "new'first", None).await);
+    assert!(client.can_log_in("first", "three", Some("a_b")).await);
+
+    let renamed = UserChange { new_name: Some("th'ird".into()), new_password: None, ..plain.clone() };
+    for _ in 0..2 {
+        datastore.change_user(&renamed).await.unwrap();
+        assert!(client.can_log_in("th'ird", "three", Some("a_b")).await, "rights and password stay");
+        assert!(!client.can_log_in("first", "three", None).await);
+    }
+    let elsewhere = UserChange { name: "th'ird".into(), new_host: Some("10.%".into()), ..renamed.clone() };
+    datastore.change_user(&UserChange { new_name: None, ..elsewhere }).await.unwrap();
+    assert!(!client.can_log_in("th'ird", "three", None).await, "we do not come from 10.%");
+
+    let taken = UserChange { name: "second".into(), new_name: Some("app".into()), ..plain.clone() };
+    assert_eq!(datastore.change_user(&taken).await.unwrap_err().code, "already_exists");
+    let nobody = UserChange { name: "nobody".into(), ..plain };
+    assert_eq!(datastore.change_user(&nobody).await.unwrap_err().code, "not_found");
+    datastore.drop_user("th'ird", "10.%").await.unwrap();
+    datastore.drop_user("second", "%").await.unwrap();
+}
+
+async fn gives_and_takes_rights(datastore: &dyn Datastore, client: &impl Client) {
+    datastore.create_users(&[user("guest", "secret", &[])]).await.unwrap();
+    let rights = async || {
+        let users = datastore.inventory().await.unwrap().users;
+        users.into_iter().find(|user| user.name == "guest").unwrap().databases
+    };
+    let both = ["a_b".to_owned(), "with space".to_owned()];
+    for _ in 0..2 {
+        datastore.grant("guest", "%", &both).await.unwrap();
+        assert_eq!(rights().await, both);
+    }
+    assert!(client.can_log_in("guest", "secret", Some("a_b")).await);
+    assert!(!client.can_log_in("guest", "secret", Some("axb")).await, "the grant is a pattern");
+    for _ in 0..2 {
+        datastore.revoke("guest", "%", "a_b").await.unwrap();
+        assert_eq!(rights().await, ["with space"]);
+    }
+    assert!(!client.can_log_in("guest", "secret", Some("a_b")).await);
+    assert!(client.can_log_in("guest", "secret", Some("with space")).await);
+
+    assert_eq!(datastore.grant("nobody", "%", &both).await.unwrap_err().code, "not_found");
+    assert!(!datastore.has_user("nobody", "%").await.unwrap(), "a grant makes no user");
+    datastore.drop_user("guest", "%").await.unwrap();
+}
+
+async fn enables_and_disables_root(datastore: &dyn Datastore, client: &impl Client) {
     assert!(!client.can_log_in("root", "", None).await);
     for password in ["first", "second"] {
         datastore.enable_root(&Secret::new(password)).await.unwrap();
         assert!(client.can_log_in("root", password, Some("a_b")).await);
     }
     assert!(!client.can_log_in("root", "first", None).await);
+    for _ in 0..2 {
+        datastore.disable_root().await.unwrap();
+        assert!(!client.can_log_in("root", "second", None).await);
+    }
+    datastore.enable_root(&Secret::new("third")).await.unwrap();
+    assert!(client.can_log_in("root", "third", None).await);
     let users = datastore.inventory().await.unwrap().users;
     assert!(users.iter().all(|user| user.name != "root"), "the superuser is not a tenant's user");
 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::{
     conformance::{self, Client},
     control::DEADLINE,
-    guest::{Guest, brisk, settings, user},
+    guest::{Guest, brisk, database, settings, user},
     unprivileged,
 };
 
@@ -135,6 +135,50 @@ fn a_tenant_with_root_cannot_lock_the_agent_out_for_good() {
         datastore.probe().await.expect("an engine that refuses us is alive");
         supervisor.restart().await.unwrap();
         assert_eq!(datastore.inventory().await.unwrap().users, []);
+    });
+}
+
+#[test]
+fn a_disabled_root_is_out_wherever_it_came_from() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let (datastore, supervisor) = open(&guest, brisk());
+        supervisor.prepare(settings()).await.unwrap();
+        datastore.create_users(&[user("app", "password", &[])]).await.unwrap();
+        datastore.enable_root(&Secret::new("rootpw")).await.unwrap();
+        let mut root = guest.log_in("root", "rootpw", None).await.unwrap();
+        root.query_drop("CREATE USER root@'127.%' IDENTIFIED BY 'backdoor'").await.unwrap();
+        root.query_drop("GRANT ALL PRIVILEGES ON *.* TO root@'127.%'").await.unwrap();
+        let mut app = guest.log_in("app", "password", None).await.unwrap();
+
+        datastore.disable_root().await.unwrap();
+        assert!(!guest.can_log_in("root", "rootpw", None).await);
+        assert!(!guest.can_log_in("root", "backdoor", None).await);
+        root.query_drop("SELECT 1").await.expect_err("a connection of root goes on");
+        app.query_drop("SELECT 1").await.expect("others are left alone");
+    });
+}
+
+#[test]
+fn rights_by_a_wider_grant_are_not_said_to_be_taken() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let (datastore, supervisor) = open(&guest, brisk());
+        supervisor.prepare(settings()).await.unwrap();
+        datastore.create_databases(&[database("shop_1"), database("shop_2")]).await.unwrap();
+        datastore.create_users(&[user("app", "password", &["shop_1"])]).await.unwrap();
+        datastore.enable_root(&Secret::new("rootpw")).await.unwrap();
+        let grant =
+            async |statement: &str| drop(guest.query("root", "rootpw", "mysql", &[statement, "SELECT 1"]).await);
+        grant(r"GRANT ALL ON `shop\_1`.* TO app WITH GRANT OPTION").await;
+        datastore.revoke("app", "%", "shop_1").await.unwrap();
+        assert!(!guest.can_log_in("app", "password", Some("shop_1")).await, "the right to hand on is taken too");
+
+        grant("GRANT ALL ON `shop%`.* TO app").await;
+        let refused = datastore.revoke("app", "%", "shop_1").await.unwrap_err();
+        assert_eq!(refused.code, "invalid");
+        assert!(refused.message.contains("shop%"), "{}", refused.message);
+        assert!(guest.can_log_in("app", "password", Some("shop_2")).await, "it keeps what it has besides");
     });
 }
 

@@ -3,7 +3,7 @@
 use coffer_protocol::{
     VERSION,
     boot::{Bootstrap, FirstBoot},
-    command::{AgentCommand, Database, Prepare, ToAgent, User},
+    command::{AgentCommand, Database, NewPassword, Prepare, ToAgent, User, UserChange},
     report::{EngineState, Enrol, Failure, FromAgent, Heartbeat, Inventory, MAX_INVENTORY, Metrics, Report, UserEntry},
     seal::Key,
     secret::Secret,
@@ -67,6 +67,23 @@ fn commands() -> Vec<AgentCommand> {
         AgentCommand::CreateUsers { users: users() },
         AgentCommand::DropUser { name: "clerk".into(), host: "%".into() },
         AgentCommand::EnableRoot { password: Secret::new("not a real password either") },
+        AgentCommand::DisableRoot,
+        AgentCommand::Grant { name: "clerk".into(), host: "%".into(), databases: vec!["stock".into()] },
+        AgentCommand::Revoke { name: "clerk".into(), host: "%".into(), database: "shop".into() },
+        AgentCommand::ChangeUser(UserChange {
+            name: "clerk".into(),
+            host: "%".into(),
+            new_name: Some("seller".into()),
+            new_host: Some("10.0.%".into()),
+            new_password: Some(Secret::new("another one")),
+        }),
+        AgentCommand::ChangePasswords {
+            users: vec![NewPassword {
+                name: "clerk".into(),
+                host: "%".into(),
+                password: Secret::new("yet another one"),
+            }],
+        },
         AgentCommand::Rotate { key_id: "44b277eb-39be-4921-be31-3d61b43651d7.2".into(), key: Key::from_bytes([8; 32]) },
     ];
     for sample in &samples {
@@ -78,6 +95,11 @@ fn commands() -> Vec<AgentCommand> {
             | AgentCommand::CreateUsers { .. }
             | AgentCommand::DropUser { .. }
             | AgentCommand::EnableRoot { .. }
+            | AgentCommand::DisableRoot
+            | AgentCommand::Grant { .. }
+            | AgentCommand::Revoke { .. }
+            | AgentCommand::ChangeUser(_)
+            | AgentCommand::ChangePasswords { .. }
             | AgentCommand::Rotate { .. } => {}
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use coffer_protocol::report::EngineState;
 
-use super::{Context, draft::Draft, operations, tasks};
+use super::{Context, accounts, draft::Draft, operations, repair, tasks};
 use crate::{
     catalogue::{Datastore, DatastoreVersion},
     command::{Command, Create, Envelope, NewDatabase, NewUser},
@@ -38,8 +38,13 @@ pub fn decide(draft: &mut Draft, envelope: &Envelope, context: &Context<'_>) -> 
             Ok(())
         }
         Command::Restart => restart(draft, &instance, envelope),
+        Command::Rename { name } => rename(draft, name),
+        Command::ResetStatus { force_delete } => {
+            repair::reset(draft, &instance, envelope, *force_delete);
+            Ok(())
+        }
         contents => {
-            let kind = task(&instance, contents)?;
+            let kind = task(&instance, contents, &envelope.principal)?;
             tasks::start(draft, envelope.command_id, kind);
             Ok(())
         }
@@ -95,6 +100,8 @@ fn create(draft: &mut Draft, envelope: &Envelope, order: &Create, context: &Cont
         databases: order.databases.iter().map(|database| (database.name.clone(), Presence::Creating)).collect(),
         users: order.users.iter().map(ordered_user).collect(),
         root_enabled_at: None,
+        root_history: Vec::new(),
+        delete_is_forced: false,
     };
     let charge = instance.charge();
     context.usage.admit(charge, context.limits)?;
@@ -146,6 +153,16 @@ fn delete(draft: &mut Draft, instance: &Instance, envelope: &Envelope) {
     }
 }
 
+/// At any time: nothing outside knows the name.
+fn rename(draft: &mut Draft, name: &str) -> Result<(), Rejection> {
+    names::check_instance_name(name)?;
+    if draft.state().is_some_and(|instance| instance.name != name) {
+        let at = draft.now();
+        draft.push(Event::Renamed { name: name.to_owned(), at });
+    }
+    Ok(())
+}
+
 fn restart(draft: &mut Draft, instance: &Instance, envelope: &Envelope) -> Result<(), Rejection> {
     check_idle(instance)?;
     if instance.health.contact == AgentContact::Silent {
@@ -163,7 +180,7 @@ fn check_idle(instance: &Instance) -> Result<(), Rejection> {
         Some(OperationKind::Create) => "task status was BUILDING",
         Some(OperationKind::Delete) => "task status was DELETING",
         Some(OperationKind::Restart) => "task status was REBOOTING",
-        Some(OperationKind::CleanUp) => "instance status was ERROR",
+        Some(OperationKind::CleanUp | OperationKind::Reset) => "instance status was ERROR",
         None if instance.broken => "instance status was ERROR",
         None => return Ok(()),
     };
@@ -174,7 +191,7 @@ fn check_idle(instance: &Instance) -> Result<(), Rejection> {
 }
 
 /// The task that a command on databases, users or root asks for.
-fn task(instance: &Instance, command: &Command) -> Result<TaskKind, Rejection> {
+fn task(instance: &Instance, command: &Command, principal: &str) -> Result<TaskKind, Rejection> {
     check_idle(instance)?;
     if !view::view(instance).is_healthy() {
         return Err(Rejection::wrong_state(format!(
@@ -196,7 +213,10 @@ fn task(instance: &Instance, command: &Command) -> Result<TaskKind, Rejection> {
             Ok(TaskKind::CreateDatabases { databases })
         }
         Command::DropDatabase { name } => match instance.databases.get(&name) {
-            Some(Presence::Present) => Ok(TaskKind::DropDatabase { name }),
+            Some(Presence::Present) => {
+                accounts::check_not_being_granted(instance, &name)?;
+                Ok(TaskKind::DropDatabase { name })
+            }
             _ => Err(Rejection::not_found(format!("Database {name} cannot be found on the instance."))),
         },
         Command::CreateUsers { users } => {
@@ -206,15 +226,10 @@ fn task(instance: &Instance, command: &Command) -> Result<TaskKind, Rejection> {
         }
         Command::DropUser { name, host } => {
             let user = UserKey { name, host };
-            match instance.users.get(&user).map(|state| state.presence) {
-                Some(Presence::Present) => Ok(TaskKind::DropUser { user }),
-                _ => Err(Rejection::not_found(format!("User {user} cannot be found on the instance."))),
-            }
+            accounts::user(instance, &user)?;
+            Ok(TaskKind::DropUser { user })
         }
-        Command::EnableRoot { password } => Ok(TaskKind::EnableRoot { password }),
-        Command::Create(_) | Command::Delete | Command::Restart => {
-            Err(Rejection::invalid("this verb is not a task of the agent"))
-        }
+        change => accounts::task(instance, change, principal),
     }
 }
 

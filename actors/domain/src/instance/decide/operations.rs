@@ -2,7 +2,7 @@
 
 use coffer_protocol::report::EngineState;
 
-use super::draft::Draft;
+use super::{draft::Draft, repair};
 use crate::{
     command::Envelope,
     ids::{CommandId, EffectId},
@@ -63,8 +63,16 @@ fn interrupt(draft: &mut Draft, old: &Operation, kind: OperationKind) {
 
 fn start_first_step(draft: &mut Draft, kind: OperationKind) {
     let first = kind.steps().iter().copied().find(|step| *step != Step::Settle);
-    if let Some(step) = first {
-        start_step(draft, step, 1);
+    match first {
+        Some(step) => start_step(draft, step, 1),
+        None => end(draft),
+    }
+}
+
+/// Nothing was there to wait for.
+fn end(draft: &mut Draft) {
+    if let Some(operation) = draft.state().and_then(|instance| instance.operation.clone()) {
+        finish(draft, &operation);
     }
 }
 
@@ -155,19 +163,26 @@ pub fn step_ended(draft: &mut Draft, effect: &EffectId, outcome: &Outcome) {
             }
             next_step(draft, &operation);
         }
-        Err(failure) if may_retry(&operation, failure) => {
+        Err(failure) if may_retry(draft, &operation, failure) => {
             let wait = policy::backoff(effect, operation.attempt, failure.retry_after);
             draft.push(Event::StepDelayed { failure: describe(&operation, failure) });
             draft.set_timer(TimerId::Retry { command: operation.command }, wait, 0);
         }
+        Err(failure) if is_forced(draft, &operation) => repair::leave_behind(draft, &operation, failure),
         Err(failure) => fail(draft, &operation, failure),
     }
 }
 
 /// A teardown goes on whatever it meets, as long as it has attempts: what it leaves would belong to nobody.
-fn may_retry(operation: &Operation, failure: &Failure) -> bool {
+fn may_retry(draft: &Draft, operation: &Operation, failure: &Failure) -> bool {
     let is_teardown = matches!(operation.kind, OperationKind::Delete | OperationKind::CleanUp);
-    (failure.retryable || is_teardown) && operation.attempt < policy::of(operation.step).attempts
+    let attempts = policy::of(operation.step).attempts;
+    let attempts = if is_forced(draft, operation) { attempts.min(policy::FORCED_ATTEMPTS) } else { attempts };
+    (failure.retryable || is_teardown) && operation.attempt < attempts
+}
+
+fn is_forced(draft: &Draft, operation: &Operation) -> bool {
+    operation.kind == OperationKind::Delete && draft.state().is_some_and(|instance| instance.delete_is_forced)
 }
 
 /// The wait before the next attempt is over.
@@ -211,7 +226,7 @@ pub fn deadline_passed() -> Failure {
     }
 }
 
-fn next_step(draft: &mut Draft, operation: &Operation) {
+pub(super) fn next_step(draft: &mut Draft, operation: &Operation) {
     let heard = draft.state().is_some_and(|instance| instance.health.contact == AgentContact::Heard);
     let next = match operation.kind.after(operation.step) {
         // Its first word came before its server was reported ready; the next one may bring nothing new and never come.
@@ -224,7 +239,7 @@ fn next_step(draft: &mut Draft, operation: &Operation) {
     }
 }
 
-fn finish(draft: &mut Draft, operation: &Operation) {
+pub(super) fn finish(draft: &mut Draft, operation: &Operation) {
     let at = draft.now();
     if operation.kind == OperationKind::Delete {
         if let Some(charge) = draft.state().map(Instance::charge) {
@@ -241,7 +256,11 @@ fn finish(draft: &mut Draft, operation: &Operation) {
             draft.push(Event::HealthChanged { contact, engine, at });
         }
     }
-    draft.push(Event::OperationEnded { broken: operation.kind == OperationKind::CleanUp, at });
+    let broken = match operation.kind {
+        OperationKind::Reset => draft.state().is_some_and(|instance| instance.broken),
+        kind => kind == OperationKind::CleanUp,
+    };
+    draft.push(Event::OperationEnded { broken, at });
 }
 
 fn fail(draft: &mut Draft, operation: &Operation, failure: &Failure) {
@@ -251,6 +270,8 @@ fn fail(draft: &mut Draft, operation: &Operation, failure: &Failure) {
         OperationKind::Restart => format!("The restart failed: {}.", failure.message),
         OperationKind::Delete => format!("The delete failed and can be asked for again: {}.", failure.message),
         OperationKind::CleanUp => format!("What a failed create left could not be taken away: {}.", failure.message),
+        // It asks for nothing: there is nothing that could fail.
+        OperationKind::Reset => return end(draft),
     };
     let mut details = describe(operation, failure);
     // Why the create failed still matters when its clean-up fails too.
@@ -273,12 +294,12 @@ fn fail(draft: &mut Draft, operation: &Operation, failure: &Failure) {
             draft.push(Event::OperationStarted { operation: Box::new(clean_up), at });
             start_first_step(draft, OperationKind::CleanUp);
         }
-        OperationKind::Restart => draft.push(Event::OperationEnded { broken: false, at }),
+        OperationKind::Restart | OperationKind::Reset => draft.push(Event::OperationEnded { broken: false, at }),
         OperationKind::Delete | OperationKind::CleanUp => draft.push(Event::OperationEnded { broken: true, at }),
     }
 }
 
-fn describe(operation: &Operation, failure: &Failure) -> String {
+pub(super) fn describe(operation: &Operation, failure: &Failure) -> String {
     format!(
         "{} {} attempt {}: {} [{}]",
         operation.kind.as_str(),

@@ -83,7 +83,12 @@ fn verb(kind: &TaskKind) -> AgentVerb {
         TaskKind::DropDatabase { name } => AgentVerb::DropDatabase { name },
         TaskKind::CreateUsers { users } => AgentVerb::CreateUsers { users },
         TaskKind::DropUser { user } => AgentVerb::DropUser { user },
-        TaskKind::EnableRoot { password } => AgentVerb::EnableRoot { password },
+        TaskKind::EnableRoot { password, user: _ } => AgentVerb::EnableRoot { password },
+        TaskKind::DisableRoot => AgentVerb::DisableRoot,
+        TaskKind::Grant { user, databases } => AgentVerb::Grant { user, databases },
+        TaskKind::Revoke { user, database } => AgentVerb::Revoke { user, database },
+        TaskKind::ChangeUser { user, change } => AgentVerb::ChangeUser { user, change },
+        TaskKind::ChangePasswords { users } => AgentVerb::ChangePasswords { users },
     }
 }
 
@@ -105,6 +110,11 @@ impl TaskKind {
             Self::CreateUsers { .. } => "create_users",
             Self::DropUser { .. } => "drop_user",
             Self::EnableRoot { .. } => "enable_root",
+            Self::DisableRoot => "disable_root",
+            Self::Grant { .. } => "grant",
+            Self::Revoke { .. } => "revoke",
+            Self::ChangeUser { .. } => "change_user",
+            Self::ChangePasswords { .. } => "change_passwords",
         }
     }
 }

@@ -34,6 +34,13 @@ fn events() -> Vec<Event> {
         Event::Learnt { produced: Produced::Address(address()) },
         Event::Freed { step: Step::ReleaseAddress },
         Event::FaultRaised { fault: rows::fault() },
+        Event::Renamed { name: "sales-db".into(), at },
+        Event::StatusReset { broken: true, delete_is_forced: true },
+        Event::LeftBehind {
+            step: Step::DeleteVolume,
+            id: Some("volume-1".into()),
+            reason: "delete delete_volume attempt 3: the host does not answer [local.unavailable]".into(),
+        },
         Event::OperationEnded { broken: true, at },
         Event::TaskStarted { command, task: Box::new(task), at },
         Event::TaskAttempted { command, attempt: 2, effect: Some(effect_id()) },
@@ -54,6 +61,9 @@ fn events() -> Vec<Event> {
             | Event::Learnt { .. }
             | Event::Freed { .. }
             | Event::FaultRaised { .. }
+            | Event::Renamed { .. }
+            | Event::StatusReset { .. }
+            | Event::LeftBehind { .. }
             | Event::OperationEnded { .. }
             | Event::TaskStarted { .. }
             | Event::TaskAttempted { .. }

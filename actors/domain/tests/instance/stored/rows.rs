@@ -8,7 +8,7 @@ use coffer_domain::{
         Instance,
         state::{
             AgentContact, Fault, FirstContents, Health, InstanceDatastore, Operation, OperationKind, Presence,
-            Resources, Task, TaskKind, UserState, Waiting,
+            Resources, RootEnabled, Task, TaskKind, UserState, Waiting,
         },
         view,
         workflow::Step,
@@ -18,7 +18,7 @@ use coffer_domain::{
 };
 use coffer_protocol::report::EngineState;
 
-use super::effect_id;
+use super::{effect_id, new_passwords, user_change};
 use crate::support::{
     golden::Samples,
     samples::{
@@ -84,6 +84,8 @@ pub fn ordered() -> Instance {
         databases: BTreeMap::new(),
         users: BTreeMap::new(),
         root_enabled_at: None,
+        root_history: vec![],
+        delete_is_forced: false,
     }
 }
 
@@ -107,7 +109,15 @@ fn full() -> Instance {
             (command_id(3), task(TaskKind::DropDatabase { name: "staff".into() })),
             (command_id(4), task(TaskKind::CreateUsers { users: vec![new_user("buyer", &[SHOP])] })),
             (command_id(5), task(TaskKind::DropUser { user: user_key("guest") })),
-            (command_id(6), Task { effect: None, ..task(TaskKind::EnableRoot { password: password() }) }),
+            (
+                command_id(6),
+                Task { effect: None, ..task(TaskKind::EnableRoot { password: password(), user: "shopkeeper".into() }) },
+            ),
+            (command_id(7), task(TaskKind::Grant { user: user_key("temp"), databases: [SHOP.to_owned()].into() })),
+            (command_id(8), task(TaskKind::Revoke { user: user_key("temp"), database: SHOP.into() })),
+            (command_id(9), task(TaskKind::ChangeUser { user: user_key("temp"), change: user_change() })),
+            (command_id(10), task(TaskKind::ChangePasswords { users: new_passwords() })),
+            (command_id(11), task(TaskKind::DisableRoot)),
         ]),
         health: Health {
             contact: AgentContact::Heard,
@@ -127,8 +137,11 @@ fn full() -> Instance {
             (user_key(CLERK), user(Presence::Present)),
             (user_key("buyer"), user(Presence::Creating)),
             (user_key("guest"), user(Presence::Dropping)),
+            (user_key("temp"), user(Presence::Changing)),
         ]),
         root_enabled_at: Some(START + SECOND),
+        root_history: vec![RootEnabled { user: "shopkeeper".into(), enabled_at: START + SECOND }],
+        delete_is_forced: true,
         ..ordered()
     }
 }
@@ -146,7 +159,13 @@ fn during(kind: OperationKind) -> Instance {
 }
 
 fn instances() -> Vec<(&'static str, Instance)> {
-    let kinds = [OperationKind::Create, OperationKind::Restart, OperationKind::Delete, OperationKind::CleanUp];
+    let kinds = [
+        OperationKind::Create,
+        OperationKind::Restart,
+        OperationKind::Delete,
+        OperationKind::CleanUp,
+        OperationKind::Reset,
+    ];
     let mut samples = vec![("full", full()), ("ordered", ordered()), ("broken", broken())];
     samples.extend(kinds.map(|kind| (kind.as_str(), during(kind))));
     samples
@@ -179,6 +198,18 @@ fn a_row_without_what_was_optional_is_read() {
     let fields = row.as_object_mut().unwrap();
     fields.retain(|_, value| !value.is_null());
     assert_eq!(serde_json::from_value::<Instance>(row).unwrap(), ordered());
+}
+
+/// Written before there were grants, repairs and a history of root.
+#[test]
+fn a_row_of_the_first_version_is_read() {
+    let mut row = serde_json::to_value(ordered()).unwrap();
+    let fields = row.as_object_mut().unwrap();
+    assert!(fields.remove("root_history").is_some() && fields.remove("delete_is_forced").is_some());
+    assert_eq!(serde_json::from_value::<Instance>(row).unwrap(), ordered());
+    let task = r#"{ "task": "enable_root", "password": { "key_id": "deployment.1", "context": "password", "bytes": "Y2lwaGVydGV4dA==" } }"#;
+    let expected = TaskKind::EnableRoot { password: password(), user: String::new() };
+    assert_eq!(serde_json::from_str::<TaskKind>(task).unwrap(), expected);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use coffer_domain::{
         Instance,
         effect::{Action, AgentVerb, TimerId},
         policy,
-        state::{Operation, OperationKind, Presence, TaskKind, UserKey, Waiting},
+        state::{Operation, Presence, Task, TaskKind, UserKey, Waiting},
         workflow::Step,
     },
     quota::Usage,
@@ -122,13 +122,13 @@ fn bounds_are_kept(instance: &Instance) {
     };
     assert!((1..=policy::of(operation.step).attempts).contains(&operation.attempt), "{operation:?}");
     assert!(operation.kind.steps().contains(&operation.step), "{operation:?}");
-    assert!(operation.kind == OperationKind::Restart || instance.tasks.is_empty(), "tasks beside {operation:?}");
+    assert!(operation.kind.is_upkeep() || instance.tasks.is_empty(), "tasks beside {operation:?}");
 }
 
 /// A database or user that is half there has a task that will settle it, one and no more.
 fn contents_change_only_by_tasks(instance: &Instance) {
-    let lifecycle_ends_them = instance.broken
-        || instance.operation.as_ref().is_some_and(|operation| operation.kind != OperationKind::Restart);
+    let lifecycle_ends_them =
+        instance.broken || instance.operation.as_ref().is_some_and(|operation| !operation.kind.is_upkeep());
     if lifecycle_ends_them {
         return;
     }
@@ -150,12 +150,28 @@ fn contents_change_only_by_tasks(instance: &Instance) {
             TaskKind::DropUser { user } => {
                 users.insert(user.clone(), Presence::Dropping);
             }
-            TaskKind::EnableRoot { .. } => {}
+            TaskKind::Grant { user, .. } | TaskKind::Revoke { user, .. } => {
+                users.insert(user.clone(), Presence::Changing);
+            }
+            TaskKind::ChangeUser { user, change } => {
+                let name = change.name.as_ref().unwrap_or(&user.name).clone();
+                let host = change.host.as_ref().unwrap_or(&user.host).clone();
+                users.insert(UserKey { name, host }, Presence::Creating);
+                users.insert(user.clone(), Presence::Changing);
+            }
+            TaskKind::ChangePasswords { users: changed } => users.extend(
+                changed
+                    .iter()
+                    .map(|user| (UserKey { name: user.name.clone(), host: user.host.clone() }, Presence::Changing)),
+            ),
+            TaskKind::EnableRoot { .. } | TaskKind::DisableRoot => {}
         }
     }
     for (name, presence) in &instance.databases {
         assert_eq!(databases.get(name).unwrap_or(&Presence::Present), presence, "database {name}");
     }
+    let of_root = |task: &&Task| matches!(task.kind, TaskKind::EnableRoot { .. } | TaskKind::DisableRoot);
+    assert!(instance.tasks.values().filter(of_root).count() <= 1, "two tasks change root");
     for (key, user) in &instance.users {
         assert_eq!(users.get(key).unwrap_or(&Presence::Present), &user.presence, "user {key}");
     }

@@ -12,6 +12,7 @@ use coffer_domain::{
         Decision, Event, Input,
         effect::{Action, Effect, EffectChange, Observation, Outcome, Produced, TimerChange, TimerId},
         state::{OperationKind, Waiting},
+        workflow::Step,
     },
     rejection::Rejection,
     time::{Millis, SECOND, Timestamp},
@@ -85,7 +86,9 @@ impl World {
     }
 
     pub fn give(&mut self, id: InstanceId, input: &Input) -> Result<Decision, Rejection> {
-        let operation = self.partition.instances.get(&id).and_then(|instance| instance.operation.clone());
+        let before = self.partition.instances.get(&id);
+        let operation = before.and_then(|instance| instance.operation.clone());
+        let forced = before.is_some_and(|instance| instance.delete_is_forced);
         let decision = self.partition.give(id, input)?;
         for change in &decision.effects {
             match change {
@@ -101,6 +104,12 @@ impl World {
                 remember(&mut self.past_timers, (id, timer.id.clone()));
             }
         }
+        for event in &decision.events {
+            if let Event::LeftBehind { step, reason, .. } = event {
+                assert!(forced && !reason.is_empty(), "{step:?} is left behind without need or reason");
+                self.handed_over(id, *step);
+            }
+        }
         let has = |wanted: fn(&Event) -> bool| decision.events.iter().any(wanted);
         let cleaned_up = operation.is_some_and(|operation| operation.kind == OperationKind::CleanUp)
             && has(|event| matches!(event, Event::OperationEnded { .. }))
@@ -109,6 +118,16 @@ impl World {
             self.assert_nothing_left(id);
         }
         Ok(decision)
+    }
+
+    /// Somebody was told of what a forced delete leaves, and takes it away.
+    fn handed_over(&mut self, id: InstanceId, step: Step) {
+        match step {
+            Step::DeleteServer => self.servers.remove(&id),
+            Step::DeleteVolume => self.volumes.remove(&id),
+            Step::ReleaseAddress => self.addresses.remove(&id),
+            _ => panic!("{step:?} leaves nothing"),
+        };
     }
 
     fn withdraw(&mut self, effect: &EffectId) {

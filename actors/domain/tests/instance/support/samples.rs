@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use coffer_domain::{
     catalogue::{Catalogue, Datastore, DatastoreVersion, Flavor},
-    command::{Access, Command, Create, NewDatabase, NewUser},
+    command::{Access, Command, Create, NewDatabase, NewPassword, NewUser, UserChange},
     ids::{CommandId, InstanceId, TenantId},
     instance::{
         effect::{Action, Failure, Outcome, Produced},
@@ -122,6 +122,37 @@ pub fn drop_user(name: &str) -> Command {
 
 pub fn enable_root() -> Command {
     Command::EnableRoot { password: password() }
+}
+
+pub fn disable_root() -> Command {
+    Command::DisableRoot
+}
+
+pub fn grant(name: &str, database: &str) -> Command {
+    Command::Grant { name: name.into(), host: "%".into(), databases: [database.to_owned()].into() }
+}
+
+pub fn revoke(name: &str, database: &str) -> Command {
+    Command::Revoke { name: name.into(), host: "%".into(), database: database.into() }
+}
+
+/// Gives a user another name, another host and another password.
+pub fn change_user(name: &str, new_name: &str) -> Command {
+    let change = UserChange { name: Some(new_name.into()), host: Some("10.0.%".into()), password: Some(password()) };
+    Command::ChangeUser { name: name.into(), host: "%".into(), change }
+}
+
+pub fn change_passwords(names: &[&str]) -> Command {
+    let new = |name: &&str| NewPassword { name: (*name).into(), host: "%".into(), password: password() };
+    Command::ChangePasswords { users: names.iter().map(new).collect() }
+}
+
+pub fn rename() -> Command {
+    Command::Rename { name: "sales-db".into() }
+}
+
+pub fn reset_status(force_delete: bool) -> Command {
+    Command::ResetStatus { force_delete }
 }
 
 pub fn address() -> ResourceAddress {

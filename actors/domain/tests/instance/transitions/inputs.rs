@@ -14,8 +14,8 @@ use coffer_protocol::report::{EngineState, Inventory, UserEntry};
 use crate::support::{
     partition::Partition,
     samples::{
-        CLERK, SHOP, command_id, create, create_databases, create_users, drop_database, drop_user, enable_root, hiccup,
-        produced, refusal, tenant,
+        CLERK, SHOP, change_passwords, change_user, command_id, create, create_databases, create_users, disable_root,
+        drop_database, drop_user, enable_root, grant, hiccup, produced, refusal, rename, reset_status, revoke, tenant,
     },
 };
 
@@ -47,10 +47,18 @@ fn commands(partition: &Partition) -> Vec<(String, Partition, Input)> {
         create_users("buyer"),
         drop_user(CLERK),
         enable_root(),
+        disable_root(),
+        grant(CLERK, SHOP),
+        revoke(CLERK, SHOP),
+        change_user(CLERK, "seller"),
+        change_passwords(&[CLERK]),
+        rename(),
+        reset_status(false),
     ];
     for command in commands {
         add(command.verb(), tenant(), command);
     }
+    add("reset_status to delete by force", tenant(), reset_status(true));
     add("delete by another tenant", TenantId("another".into()), Command::Delete);
     inputs
 }

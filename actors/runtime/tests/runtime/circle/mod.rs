@@ -3,5 +3,6 @@
 mod full_disk;
 mod intake;
 mod lifecycle;
+mod repair;
 mod restarts;
 mod tasks;

@@ -1,9 +1,11 @@
 //! Orders: sent within a session, repeated until withdrawn; their secrets are in clear nowhere else.
 
 use coffer_domain::{
+    command::{NewPassword, UserChange},
     instance::{
         Input,
         effect::{AgentVerb, Effect, Outcome, Produced},
+        state::UserKey,
     },
     time::SECOND,
 };
@@ -126,9 +128,15 @@ fn passwords_are_opened_for_the_agent_and_seen_by_nobody_else() {
     };
     line.dispatch(order(1, prepare));
     line.dispatch(order(2, AgentVerb::CreateUsers { users: vec![new_user(instance(1), "second")] }));
-    line.dispatch(order(3, AgentVerb::EnableRoot { password: sealed }));
+    line.dispatch(order(3, AgentVerb::EnableRoot { password: sealed.clone() }));
+    let key = || UserKey { name: CLERK.into(), host: "%".into() };
+    let change = UserChange { password: Some(sealed.clone()), ..UserChange::default() };
+    line.dispatch(order(4, AgentVerb::ChangeUser { user: key(), change }));
+    let new = NewPassword { name: CLERK.into(), host: "%".into(), password: sealed };
+    line.dispatch(order(5, AgentVerb::ChangePasswords { users: vec![new] }));
 
     let sent = line.sent();
+    assert_eq!(sent.len(), 5);
     let mut told = Vec::new();
     for record in &sent {
         let text = String::from_utf8(record.value.clone()).unwrap();
@@ -140,6 +148,12 @@ fn passwords_are_opened_for_the_agent_and_seen_by_nobody_else() {
             Some(ToAgent::Command { command: AgentCommand::CreateUsers { users }, .. }) => told.extend(users),
             Some(ToAgent::Command { command: AgentCommand::EnableRoot { password }, .. }) => {
                 assert_eq!(password, root);
+            }
+            Some(ToAgent::Command { command: AgentCommand::ChangeUser(change), .. }) => {
+                assert_eq!(change.new_password.as_ref(), Some(&root));
+            }
+            Some(ToAgent::Command { command: AgentCommand::ChangePasswords { users }, .. }) => {
+                assert_eq!(users[0].password, root);
             }
             other => panic!("{other:?}"),
         }

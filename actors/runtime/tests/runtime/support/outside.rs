@@ -134,5 +134,10 @@ fn verb(verb: &AgentVerb) -> &'static str {
         AgentVerb::CreateUsers { .. } => "create_users",
         AgentVerb::DropUser { .. } => "drop_user",
         AgentVerb::EnableRoot { .. } => "enable_root",
+        AgentVerb::DisableRoot => "disable_root",
+        AgentVerb::Grant { .. } => "grant",
+        AgentVerb::Revoke { .. } => "revoke",
+        AgentVerb::ChangeUser { .. } => "change_user",
+        AgentVerb::ChangePasswords { .. } => "change_passwords",
     }
 }

@@ -11,6 +11,10 @@ use crate::host::{files, random};
 /// resolution.
 pub(super) const ADMIN: &str = "os_admin";
 const ADMIN_HOST: &str = "localhost";
+/// The engine's superuser.
+pub(super) const ROOT: &str = "root";
+/// Its account of the engine's own, behind the socket.
+pub(super) const ROOT_HOST: &str = "localhost";
 
 /// The agent's password: read from its file (0600), or made and stored there.
 pub(super) fn admin_password(path: &Path) -> io::Result<Secret> {
@@ -27,7 +31,7 @@ pub(super) fn admin_password(path: &Path) -> io::Result<Secret> {
 /// What the engine executes at each start, before it takes connections: the agent's account is as it should be,
 /// whatever a tenant with root did to it, and nobody logs in as the superuser without a password.
 pub(super) fn init_statements(password: &Secret) -> String {
-    let lock_superuser = "ALTER USER IF EXISTS 'root'@'localhost' ACCOUNT LOCK".to_owned();
+    let lock_superuser = sql::lock(ROOT, ROOT_HOST);
     let statements = sql::superuser(ADMIN, ADMIN_HOST, password).into_iter().chain([lock_superuser]);
     statements.map(|statement| statement + ";\n").collect()
 }

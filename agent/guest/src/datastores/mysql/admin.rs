@@ -22,6 +22,8 @@ const MAX_GRANTS: usize = 4 * MAX_INVENTORY;
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a statement waits for a tenant's locks before it fails.
 const LOCK_WAIT_S: u32 = 20;
+/// A grant to a user that is not there fails: it would make one that needs no password.
+const SQL_MODE: &str = "NO_AUTO_CREATE_USER";
 /// Larger than any statement of ours; given so that it is not asked of the server.
 const MAX_PACKET_BYTES: usize = 4 << 20;
 /// As in the server's default; given so that it is not asked of the server.
@@ -31,6 +33,8 @@ const IDLE_TIMEOUT_S: usize = 28_800;
 mod code {
     pub(super) const DATABASE_EXISTS: u16 = 1007;
     pub(super) const SYNTAX: u16 = 1064;
+    /// No such user in a grant, in an account statement.
+    pub(super) const NO_USER: &[u16] = &[1133, 1396];
     /// Wrong database name, unknown character set, string too long, unknown collation, collation of another set.
     pub(super) const INVALID: &[u16] = &[1102, 1115, 1253, 1273, 1470];
     /// Too many connections, shutdown in progress, lock wait timeout, deadlock.
@@ -91,6 +95,11 @@ impl Admin {
             sql::string(host)
         );
         self.call(async |connection| Ok(connection.query_first::<u8, _>(query).await?.is_some())).await
+    }
+
+    /// The rows of a query for one column.
+    pub(super) async fn texts(&self, query: String) -> Result<Vec<String>, Failure> {
+        self.call(async |connection| connection.query(query).await).await
     }
 
     pub(super) async fn inventory(&self) -> Result<Inventory, Failure> {
@@ -157,7 +166,7 @@ impl Admin {
             .prefer_socket(false)
             .max_allowed_packet(Some(MAX_PACKET_BYTES))
             .wait_timeout(Some(IDLE_TIMEOUT_S))
-            .setup(vec![format!("SET SESSION sql_mode = '', lock_wait_timeout = {LOCK_WAIT_S}")])
+            .setup(vec![format!("SET SESSION sql_mode = '{SQL_MODE}', lock_wait_timeout = {LOCK_WAIT_S}")])
             .into();
         let connection = Conn::new(options).await?;
         drop(directory);
@@ -190,6 +199,7 @@ fn failure_of(error: &Error) -> Failure {
     match *code {
         code::DATABASE_EXISTS => failure::already_exists(message),
         code::SYNTAX => failure::engine_failed("the engine does not understand the statement (1064)"),
+        number if code::NO_USER.contains(&number) => failure::not_found(message),
         number if code::INVALID.contains(&number) => failure::invalid(message),
         number if code::PASSING.contains(&number) => failure::engine_unavailable(message),
         number => failure::engine_failed(format!("{message} ({number})")),

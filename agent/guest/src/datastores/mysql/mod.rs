@@ -3,6 +3,7 @@
 mod accounts;
 mod admin;
 mod bootstrap;
+mod changes;
 mod config;
 mod names;
 mod server;
@@ -17,7 +18,7 @@ use std::{
 
 use async_trait::async_trait;
 use coffer_protocol::{
-    command::{AgentCommand, Database, User},
+    command::{AgentCommand, Database, NewPassword, User, UserChange},
     report::{Failure, Inventory},
     secret::Secret,
 };
@@ -148,8 +149,29 @@ impl Datastore for Mysql {
         self.admin.execute(vec![sql::drop_user(name, host)]).await
     }
 
+    async fn grant(&self, name: &str, host: &str, databases: &[String]) -> Result<(), Failure> {
+        self.admin.execute(databases.iter().map(|database| sql::grant(name, host, database)).collect()).await
+    }
+
+    async fn revoke(&self, name: &str, host: &str, database: &str) -> Result<(), Failure> {
+        changes::revoke(&self.admin, name, host, database).await
+    }
+
+    async fn change_user(&self, change: &UserChange) -> Result<(), Failure> {
+        changes::change_user(&self.admin, change).await
+    }
+
+    async fn change_passwords(&self, users: &[NewPassword]) -> Result<(), Failure> {
+        let statement = |user: &NewPassword| sql::set_password(&user.name, &user.host, &user.password);
+        self.admin.execute(users.iter().map(statement).collect()).await
+    }
+
     async fn enable_root(&self, password: &Secret) -> Result<(), Failure> {
-        self.admin.execute(sql::superuser("root", "%", password)).await
+        self.admin.execute(sql::superuser(accounts::ROOT, "%", password)).await
+    }
+
+    async fn disable_root(&self) -> Result<(), Failure> {
+        changes::disable_root(&self.admin).await
     }
 
     async fn inventory(&self) -> Result<Inventory, Failure> {

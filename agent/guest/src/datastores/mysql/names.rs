@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use coffer_protocol::{
-    command::{AgentCommand, Database, User},
+    command::{AgentCommand, Database, NewPassword, User, UserChange},
     report::Failure,
+    secret::Secret,
 };
 
 use crate::failure;
@@ -36,12 +37,24 @@ pub(super) fn validate(command: &AgentCommand) -> Result<(), Failure> {
         AgentCommand::DropUser { name, .. } if is_system_user(name) => {
             Err(failure::not_found(format!("there is no user {name:?} that could be dropped")))
         }
+        AgentCommand::ChangeUser(UserChange { name, .. })
+        | AgentCommand::Grant { name, .. }
+        | AgentCommand::Revoke { name, .. }
+            if is_system_user(name) =>
+        {
+            Err(failure::not_found(format!("there is no user {name:?} that could be changed")))
+        }
+        AgentCommand::Grant { databases, .. } => databases.iter().try_for_each(|name| granted(name)),
+        AgentCommand::ChangeUser(change) => changed_user(change),
+        AgentCommand::ChangePasswords { users } => users.iter().try_for_each(changed_password),
         AgentCommand::EnableRoot { password } if password.expose().is_empty() => {
             Err(failure::invalid("the superuser needs a password"))
         }
         AgentCommand::DropDatabase { .. }
         | AgentCommand::DropUser { .. }
         | AgentCommand::EnableRoot { .. }
+        | AgentCommand::DisableRoot
+        | AgentCommand::Revoke { .. }
         | AgentCommand::Restart
         | AgentCommand::Rotate { .. } => Ok(()),
     }
@@ -65,23 +78,52 @@ fn new_users(users: &[User]) -> Result<(), Failure> {
     let mut seen = HashSet::new();
     for user in users {
         let (name, host) = (&user.name, &user.host);
-        text("user name", name, MAX_USER_CHARS)?;
-        text("host", host, MAX_HOST_CHARS)?;
-        if is_system_user(name) {
-            return Err(failure::invalid(format!("user name {name:?} is the engine's own")));
-        }
-        if user.password.expose().is_empty() {
-            return Err(failure::invalid(format!("user {name:?} needs a password")));
-        }
+        account(name, host)?;
+        needs_password(name, &user.password)?;
         if !seen.insert((name, host)) {
             return Err(failure::invalid(format!("user {name:?} at {host:?} is named twice")));
         }
-        for granted in &user.databases {
-            database(granted)?;
-            if is_system_database(granted) {
-                return Err(failure::invalid(format!("no user may be given rights on {granted:?}")));
-            }
-        }
+        user.databases.iter().try_for_each(|name| granted(name))?;
+    }
+    Ok(())
+}
+
+fn granted(name: &str) -> Result<(), Failure> {
+    database(name)?;
+    if is_system_database(name) {
+        return Err(failure::invalid(format!("no user may be given rights on {name:?}")));
+    }
+    Ok(())
+}
+
+fn changed_user(change: &UserChange) -> Result<(), Failure> {
+    let (name, host) = change.account();
+    account(name, host)?;
+    match &change.new_password {
+        Some(password) => needs_password(name, password),
+        None => Ok(()),
+    }
+}
+
+fn changed_password(user: &NewPassword) -> Result<(), Failure> {
+    if is_system_user(&user.name) {
+        return Err(failure::not_found(format!("there is no user {:?} that could be changed", user.name)));
+    }
+    needs_password(&user.name, &user.password)
+}
+
+fn account(name: &str, host: &str) -> Result<(), Failure> {
+    text("user name", name, MAX_USER_CHARS)?;
+    text("host", host, MAX_HOST_CHARS)?;
+    if is_system_user(name) {
+        return Err(failure::invalid(format!("user name {name:?} is the engine's own")));
+    }
+    Ok(())
+}
+
+fn needs_password(name: &str, password: &Secret) -> Result<(), Failure> {
+    if password.expose().is_empty() {
+        return Err(failure::invalid(format!("user {name:?} needs a password")));
     }
     Ok(())
 }

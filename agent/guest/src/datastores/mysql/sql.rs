@@ -28,7 +28,7 @@ fn account(name: &str, host: &str) -> String {
 
 /// A database name where `GRANT` takes a pattern: its `_` and `%` stand for themselves.
 fn exact_pattern(name: &str) -> String {
-    identifier(&name.replace('\\', r"\\").replace('_', r"\_").replace('%', r"\%"))
+    identifier(&pattern_text(name))
 }
 
 /// What `mysql_native_password` stores: `*` and SHA1(SHA1(password)) in upper-case hex. The clear text is never sent
@@ -63,11 +63,50 @@ pub(super) fn create_user(user: &User) -> Vec<String> {
     let account = account(&user.name, &user.host);
     let create =
         format!("CREATE OR REPLACE USER {account} IDENTIFIED BY PASSWORD {}", string(&password_hash(&user.password)));
-    let grants = user
-        .databases
-        .iter()
-        .map(|database| format!("GRANT ALL PRIVILEGES ON {}.* TO {account}", exact_pattern(database)));
+    let grants = user.databases.iter().map(|database| grant(&user.name, &user.host, database));
     std::iter::once(create).chain(grants).collect()
+}
+
+pub(super) fn grant(name: &str, host: &str, database: &str) -> String {
+    format!("GRANT ALL PRIVILEGES ON {}.* TO {}", exact_pattern(database), account(name, host))
+}
+
+/// Fails when nothing is granted on exactly this database.
+pub(super) fn revoke(privileges: &str, name: &str, host: &str, database: &str) -> String {
+    format!("REVOKE {privileges} ON {}.* FROM {}", exact_pattern(database), account(name, host))
+}
+
+/// The pattern of every grant to the user that this database matches, as text. The one that is exactly for it is
+/// [`pattern_text`].
+pub(super) fn grants_that_match(name: &str, host: &str, database: &str) -> String {
+    let (name, host, database) = (string(name), string(host), string(database));
+    format!("SELECT Db FROM mysql.db WHERE User = {name} AND Host = {host} AND {database} LIKE Db")
+}
+
+/// The database's own pattern, as the grant tables hold it.
+pub(super) fn pattern_text(name: &str) -> String {
+    name.replace('\\', r"\\").replace('_', r"\_").replace('%', r"\%")
+}
+
+pub(super) fn rename_user(from: (&str, &str), to: (&str, &str)) -> String {
+    format!("RENAME USER {} TO {}", account(from.0, from.1), account(to.0, to.1))
+}
+
+pub(super) fn set_password(name: &str, host: &str, password: &Secret) -> String {
+    format!("ALTER USER {} IDENTIFIED BY PASSWORD {}", account(name, host), string(&password_hash(password)))
+}
+
+pub(super) fn lock(name: &str, host: &str) -> String {
+    format!("ALTER USER IF EXISTS {} ACCOUNT LOCK", account(name, host))
+}
+
+/// Ends every connection of a user, from wherever it came.
+pub(super) fn kill(name: &str) -> String {
+    format!("KILL USER {}", string(name))
+}
+
+pub(super) fn hosts_of(name: &str) -> String {
+    format!("SELECT Host FROM mysql.global_priv WHERE User = {}", string(name))
 }
 
 pub(super) fn drop_user(name: &str, host: &str) -> String {
