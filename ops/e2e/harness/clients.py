@@ -45,6 +45,12 @@ class OpenStack:
         assert done.returncode == 0, f"trove {' '.join(words)}: {done.stdout} {done.stderr}"
         return json.loads(done.stdout)
 
+    def trove_text(self, *words: str) -> str:
+        """The legacy shell, for commands that print nothing that could be read."""
+        done = self._run("trove", *words)
+        assert done.returncode == 0, f"trove {' '.join(words)}: {done.stdout} {done.stderr}"
+        return done.stdout
+
     def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
         environment = {
             "PATH": os.environ["PATH"],
