@@ -44,6 +44,15 @@ pub enum Command {
     Delete,
     /// Restarts the engine.
     Restart,
+    /// Grows the data volume; it never shrinks.
+    ResizeVolume {
+        volume_gib: u32,
+    },
+    /// Gives the instance another flavor; the engine restarts with it.
+    ResizeFlavor {
+        /// Id of the flavor.
+        flavor: String,
+    },
     CreateDatabases {
         databases: Vec<NewDatabase>,
     },
@@ -102,6 +111,8 @@ impl Command {
             Self::Create(_) => "create",
             Self::Delete => "delete",
             Self::Restart => "restart",
+            Self::ResizeVolume { .. } => "resize_volume",
+            Self::ResizeFlavor { .. } => "resize_flavor",
             Self::CreateDatabases { .. } => "create_databases",
             Self::DropDatabase { .. } => "drop_database",
             Self::CreateUsers { .. } => "create_users",

@@ -12,6 +12,18 @@ pub struct Charge {
     pub memory_mib: u64,
 }
 
+impl Charge {
+    /// What of this is not in `other`.
+    #[must_use]
+    pub fn beyond(self, other: Self) -> Self {
+        Self {
+            instances: self.instances.saturating_sub(other.instances),
+            volume_gib: self.volume_gib.saturating_sub(other.volume_gib),
+            memory_mib: self.memory_mib.saturating_sub(other.memory_mib),
+        }
+    }
+}
+
 /// What a tenant may have. Absent means unlimited (Trove's -1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -44,13 +56,14 @@ impl Usage {
     /// Checks that `charge` fits under `limits`; names each resource that does not, in Trove's words.
     pub fn admit(&self, charge: Charge, limits: &Limits) -> Result<(), Rejection> {
         let over: Vec<String> = [
-            ("instances", self.instances + charge.instances, limits.instances),
-            ("ram", self.memory_mib + charge.memory_mib, limits.memory_mib),
-            ("volumes", self.volume_gib + charge.volume_gib, limits.volume_gib),
+            ("instances", self.instances, charge.instances, limits.instances),
+            ("ram", self.memory_mib, charge.memory_mib, limits.memory_mib),
+            ("volumes", self.volume_gib, charge.volume_gib, limits.volume_gib),
         ]
         .into_iter()
-        .filter(|(_, wanted, limit)| limit.is_some_and(|limit| *wanted > limit))
-        .map(|(resource, _, _)| format!("'{resource}'"))
+        // Whoever takes nothing more of a resource is not refused for it, though its limit was lowered meanwhile.
+        .filter(|(_, used, more, limit)| *more > 0 && limit.is_some_and(|limit| used + more > limit))
+        .map(|(resource, ..)| format!("'{resource}'"))
         .collect();
         if over.is_empty() {
             return Ok(());
@@ -105,6 +118,20 @@ mod tests {
         let rejection = Usage::default().admit(ONE, &limits).unwrap_err();
         assert_eq!(rejection.kind, RejectionKind::OverLimit);
         assert_eq!(rejection.message, "Quota exceeded for resources: ['instances', 'ram', 'volumes'].");
+    }
+
+    #[test]
+    fn a_limit_that_was_lowered_stands_in_the_way_of_nothing_else() {
+        let limits = Limits { instances: Some(0), memory_mib: Some(1), ..Limits::default() };
+        let usage = Usage::default().charged(ONE);
+        usage.admit(Charge { volume_gib: 1, ..Charge::default() }, &limits).unwrap();
+    }
+
+    #[test]
+    fn what_is_beyond_another_charge_is_the_rest_of_it() {
+        let larger = Charge { memory_mib: 2048, ..ONE };
+        assert_eq!(larger.beyond(ONE), Charge { instances: 0, volume_gib: 0, memory_mib: 1536 });
+        assert_eq!(ONE.beyond(larger), Charge::default());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use coffer_domain::{
 };
 use coffer_ports::{
     Error, ErrorKind,
-    cloud::{Address, Compute, Network, Owner, ServerRequest, VolumeRequest, Volumes},
+    cloud::{Address, Compute, Network, Owner, ResizeRequest, ServerRequest, VolumeRequest, Volumes},
     telemetry::Happening,
 };
 use coffer_protocol::boot::{Bootstrap, FirstBoot};
@@ -118,6 +118,17 @@ impl Dispatcher {
             Action::EnsureServer(order) => {
                 let request = self.server_request(effect, owner, order, ownership)?;
                 Ok(Produced::Server { id: compute.ensure_server(&request).await? })
+            }
+            Action::GrowVolume { size_gib } => volumes.grow_volume(&owner, *size_gib).await.map(|()| Produced::Nothing),
+            Action::MeasureVolume => Ok(Produced::VolumeSize { size_gib: volumes.measure_volume(&owner).await? }),
+            Action::ResizeServer { flavor } => {
+                let request = ResizeRequest {
+                    owner,
+                    flavor_id: flavor.id.clone(),
+                    vcpus: flavor.vcpus,
+                    memory_mib: flavor.memory_mib,
+                };
+                compute.resize_server(&request).await.map(|()| Produced::Nothing)
             }
             Action::DeleteServer => compute.delete_server(&owner).await.map(|()| Produced::Nothing),
             Action::DeleteVolume => volumes.delete_volume(&owner).await.map(|()| Produced::Nothing),

@@ -58,6 +58,8 @@ pub fn borders(operation: Operation) -> CommandResult {
     let kind = match operation {
         Operation::Create => OperationKind::Create,
         Operation::Delete => OperationKind::Delete,
+        Operation::ResizeVolume => OperationKind::ResizeVolume,
+        Operation::ResizeFlavor => OperationKind::ResizeFlavor,
     };
     for border in coffer_runtime::borders::of(kind) {
         println!("{border}");

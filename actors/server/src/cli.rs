@@ -188,6 +188,8 @@ pub enum UserCommand {
 pub enum Operation {
     Create,
     Delete,
+    ResizeVolume,
+    ResizeFlavor,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -50,6 +50,10 @@ pub struct Disk {
     epoch: u64,
     journal: BTreeMap<String, Record>,
     pub is_prepared: bool,
+    /// The volume's own size.
+    pub size_gib: u32,
+    /// What the engine is sized for.
+    pub memory_mib: u64,
     pub databases: BTreeSet<String>,
     pub users: BTreeMap<(String, String), BTreeSet<String>>,
     pub is_root_enabled: bool,
@@ -70,6 +74,7 @@ pub struct Guest {
     server: u64,
     pub volume: u64,
     pub instance: InstanceId,
+    pub flavor: String,
     name: String,
     boot: FirstBoot,
     engine: EngineState,
@@ -106,6 +111,10 @@ struct Order {
 }
 
 impl Disk {
+    pub fn new(size_gib: u32) -> Self {
+        Self { size_gib, ..Self::default() }
+    }
+
     /// Whether an attempt at this command was carried out and reported as done.
     pub fn has_done(&self, command: &str) -> bool {
         let records = self.journal.iter().filter(|(id, _)| id.split('/').next() == Some(command));
@@ -123,11 +132,12 @@ impl Disk {
 }
 
 impl Guest {
-    pub fn new(server: u64, volume: u64, instance: InstanceId, boot: FirstBoot) -> Self {
+    pub fn new(server: u64, volume: u64, instance: InstanceId, flavor: String, boot: FirstBoot) -> Self {
         Self {
             server,
             volume,
             instance,
+            flavor,
             name: format!("agent {}", short(instance)),
             boot,
             engine: EngineState::Absent,

@@ -17,11 +17,12 @@ use crate::dice::Dice;
 
 /// So little that a tenant runs into it all the time.
 pub const LIMITS: Limits =
-    Limits { instances: Some(3), volume_gib: Some(8), memory_mib: None, backups: Some(0), max_volume_gib: 4 };
+    Limits { instances: Some(3), volume_gib: Some(8), memory_mib: Some(2560), backups: Some(0), max_volume_gib: 4 };
 /// Instances that a client has in mind at a time: one more than it may have.
 const WANTED: usize = 4;
 const NAMES: [&str; 3] = ["shop", "stock", "staff"];
-const FLAVOR: &str = "1";
+/// The flavors, and how much memory they have.
+const FLAVORS: [(&str, u64); 2] = [("1", 512), ("2", 1536)];
 
 pub struct Client {
     pub tenant: TenantId,
@@ -53,14 +54,16 @@ impl Client {
                 self.forget(instance);
                 Command::Delete
             }
-            10..18 => Command::Restart,
-            18..36 => Command::CreateDatabases { databases: vec![database(&name)] },
-            36..46 => Command::DropDatabase { name },
-            46..60 => Command::CreateUsers { users: vec![user(&name, &[], instance, vault)] },
-            60..68 => Command::DropUser { name, host: "%".into() },
-            68..90 => change_of_accounts(name, instance, vault, dice)?,
-            90..92 => Command::Rename { name: format!("db-{name}") },
-            92..96 => Command::ResetStatus { force_delete: false },
+            10..16 => Command::Restart,
+            16..23 => Command::ResizeVolume { volume_gib: size(dice) },
+            23..30 => Command::ResizeFlavor { flavor: flavor(dice) },
+            30..45 => Command::CreateDatabases { databases: vec![database(&name)] },
+            45..54 => Command::DropDatabase { name },
+            54..66 => Command::CreateUsers { users: vec![user(&name, &[], instance, vault)] },
+            66..73 => Command::DropUser { name, host: "%".into() },
+            73..91 => change_of_accounts(name, instance, vault, dice)?,
+            91..93 => Command::Rename { name: format!("db-{name}") },
+            93..97 => Command::ResetStatus { force_delete: false },
             _ => Command::ResetStatus { force_delete: true },
         };
         Some(self.envelope(instance, command, now, dice))
@@ -97,8 +100,8 @@ impl Client {
         };
         Command::Create(Box::new(Create {
             name: format!("db-{}", self.creates),
-            flavor: FLAVOR.into(),
-            volume_gib: u32::try_from(dice.below(4)).unwrap_or(0) + 1,
+            flavor: flavor(dice),
+            volume_gib: size(dice),
             volume_type: None,
             datastore_version: None,
             databases,
@@ -129,6 +132,14 @@ fn change_of_accounts(name: String, instance: InstanceId, vault: &Vault, dice: &
     })
 }
 
+fn flavor(dice: &mut Dice) -> String {
+    dice.pick(&FLAVORS).map_or("", |(id, _)| *id).to_owned()
+}
+
+fn size(dice: &mut Dice) -> u32 {
+    u32::try_from(dice.below(4)).unwrap_or(0) + 1
+}
+
 fn database(name: &str) -> NewDatabase {
     NewDatabase { name: name.into(), character_set: None, collate: None }
 }
@@ -143,7 +154,7 @@ fn password() -> Secret {
     Secret::new("correct horse battery staple")
 }
 
-/// One datastore with one version, and one flavor.
+/// One datastore with one version, and the flavors.
 pub fn catalogue() -> Catalogue {
     let (datastore, version) = (Uuid::from_u128(1), Uuid::from_u128(2));
     let versions = vec![DatastoreVersion {
@@ -155,15 +166,12 @@ pub fn catalogue() -> Catalogue {
     }];
     Catalogue {
         datastores: vec![Datastore { id: datastore, name: "mysql".into(), versions, default_version: Some(version) }],
-        flavors: vec![Flavor {
-            id: FLAVOR.into(),
-            name: "db.small".into(),
-            memory_mib: 512,
-            vcpus: 1,
-            disk_gib: 0,
-            ephemeral_gib: 0,
-        }],
+        flavors: FLAVORS.map(offered).to_vec(),
         default_datastore: Some(datastore),
         volume_types: Vec::new(),
     }
+}
+
+fn offered((id, memory_mib): (&str, u64)) -> Flavor {
+    Flavor { id: id.into(), name: format!("db.{id}"), memory_mib, vcpus: 1, disk_gib: 0, ephemeral_gib: 0 }
 }

@@ -37,13 +37,19 @@ pub enum Kind {
 /// What a call asks for.
 #[derive(Clone)]
 pub enum Ask {
-    Ensure(Kind),
-    /// With the first-boot data of the guest.
-    EnsureServer(Box<FirstBoot>),
+    EnsureAddress,
+    /// Of this size, in GiB.
+    EnsureVolume(u32),
+    /// Of this flavor, with the first-boot data of the guest.
+    EnsureServer(String, Box<FirstBoot>),
+    Grow(u32),
+    Measure,
+    /// To this flavor.
+    Resize(String),
     Delete(Kind),
 }
 
-/// The number of what was made or found; 0 of a delete.
+/// The number of what was made or found, or the size that was measured; otherwise 0.
 pub type Answer = Result<u64, Error>;
 
 /// A call under way.
@@ -73,8 +79,10 @@ pub struct Cloud {
 impl Ask {
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Ensure(kind) | Self::Delete(kind) => *kind,
-            Self::EnsureServer(_) => Kind::Server,
+            Self::EnsureAddress => Kind::Address,
+            Self::EnsureVolume(_) | Self::Grow(_) | Self::Measure => Kind::Volume,
+            Self::EnsureServer(..) | Self::Resize(_) => Kind::Server,
+            Self::Delete(kind) => *kind,
         }
     }
 
@@ -83,13 +91,17 @@ impl Ask {
     }
 
     fn step(&self) -> Step {
-        match (self.is_delete(), self.kind()) {
-            (false, Kind::Address) => Step::EnsureAddress,
-            (false, Kind::Volume) => Step::EnsureVolume,
-            (false, Kind::Server) => Step::EnsureServer,
-            (true, Kind::Address) => Step::ReleaseAddress,
-            (true, Kind::Volume) => Step::DeleteVolume,
-            (true, Kind::Server) => Step::DeleteServer,
+        match self {
+            Self::EnsureAddress => Step::EnsureAddress,
+            Self::EnsureVolume(_) => Step::EnsureVolume,
+            Self::EnsureServer(..) => Step::EnsureServer,
+            Self::Grow(_) => Step::GrowVolume,
+            Self::Measure => Step::MeasureVolume,
+            // Back to the old flavor is the same call.
+            Self::Resize(_) => Step::ResizeServer,
+            Self::Delete(Kind::Address) => Step::ReleaseAddress,
+            Self::Delete(Kind::Volume) => Step::DeleteVolume,
+            Self::Delete(Kind::Server) => Step::DeleteServer,
         }
     }
 }
@@ -141,6 +153,7 @@ impl Cloud {
         if call.done_at.take().is_some() {
             call.made = match &call.ask {
                 Ask::Delete(kind) => self.delete(*kind, call.instance, desk),
+                Ask::Grow(_) | Ask::Measure | Ask::Resize(_) => self.change(&call.ask, call.instance, desk),
                 ask => match call.found.filter(|found| self.things.contains_key(found)) {
                     Some(found) => found,
                     None => self.make(ask.clone(), call.instance, desk),
@@ -226,20 +239,42 @@ impl Cloud {
         self.things.insert(number, (kind, instance));
         desk.tell("cloud", format_args!("makes {kind:?} {number} for {}", short(instance)));
         match ask {
-            Ask::Ensure(Kind::Volume) => drop(self.disks.insert(number, Disk::default())),
-            Ask::EnsureServer(boot) => {
+            Ask::EnsureVolume(size_gib) => drop(self.disks.insert(number, Disk::new(size_gib))),
+            Ask::EnsureServer(flavor, boot) => {
                 let (address, volume) = (self.find(Kind::Address, instance), self.find(Kind::Volume, instance));
                 let (Some(_), Some(volume)) = (address, volume) else {
                     desk.violated(format!("a server of {} without its address or volume", short(instance)));
                     return number;
                 };
-                self.guests.insert(number, Guest::new(number, volume, instance, *boot));
+                self.guests.insert(number, Guest::new(number, volume, instance, flavor, *boot));
                 let boots = desk.dice.span(BOOT.0, BOOT.1);
                 desk.after(boots, Event::AgentStarts { server: number });
             }
-            Ask::Ensure(_) | Ask::Delete(_) => {}
+            _ => {}
         }
         number
+    }
+
+    /// Changes what is there, or looks at it.
+    fn change(&mut self, ask: &Ask, instance: InstanceId, desk: &mut Desk) -> u64 {
+        let Some(number) = self.find(ask.kind(), instance) else {
+            desk.violated(format!("{} has no {:?} that could be {:?}", short(instance), ask.kind(), ask.step()));
+            return 0;
+        };
+        match (ask, self.disks.get_mut(&number), self.guests.get_mut(&number)) {
+            (Ask::Grow(size_gib), Some(disk), _) => {
+                desk.tell("cloud", format_args!("grows Volume {number} to {size_gib} GiB"));
+                disk.size_gib = disk.size_gib.max(*size_gib);
+                0
+            }
+            (Ask::Measure, Some(disk), _) => disk.size_gib.into(),
+            (Ask::Resize(flavor), _, Some(guest)) => {
+                desk.tell("cloud", format_args!("gives Server {number} the flavor {flavor}"));
+                guest.flavor.clone_from(flavor);
+                0
+            }
+            _ => 0,
+        }
     }
 
     fn delete(&mut self, kind: Kind, instance: InstanceId, desk: &mut Desk) -> u64 {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use coffer_domain::ids::InstanceId;
 use coffer_ports::{
     Error, ErrorKind, Result,
-    cloud::{Address, Compute, Network, Owner, ServerRequest, VolumeRequest, Volumes},
+    cloud::{Address, Compute, Network, Owner, ResizeRequest, ServerRequest, VolumeRequest, Volumes},
     log::{Batch, CommitError, Log},
 };
 use coffer_runtime::{
@@ -44,7 +44,7 @@ impl CloudPort {
 #[async_trait]
 impl Network for CloudPort {
     async fn ensure_address(&self, owner: &Owner) -> Result<Address> {
-        let number = self.ask(owner, Ask::Ensure(Kind::Address)).await?;
+        let number = self.ask(owner, Ask::EnsureAddress).await?;
         Ok(Address { ip: format!("127.1.{}.{}", number / 250, number % 250 + 2), network_id: None })
     }
 
@@ -56,7 +56,15 @@ impl Network for CloudPort {
 #[async_trait]
 impl Volumes for CloudPort {
     async fn ensure_volume(&self, request: &VolumeRequest) -> Result<String> {
-        self.ask(&request.owner, Ask::Ensure(Kind::Volume)).await.map(|number| format!("volume-{number}"))
+        self.ask(&request.owner, Ask::EnsureVolume(request.size_gib)).await.map(|number| format!("volume-{number}"))
+    }
+
+    async fn grow_volume(&self, owner: &Owner, size_gib: u32) -> Result<()> {
+        self.ask(owner, Ask::Grow(size_gib)).await.map(drop)
+    }
+
+    async fn measure_volume(&self, owner: &Owner) -> Result<u32> {
+        self.ask(owner, Ask::Measure).await.map(|size_gib| u32::try_from(size_gib).unwrap_or(u32::MAX))
     }
 
     async fn delete_volume(&self, owner: &Owner) -> Result<()> {
@@ -69,8 +77,12 @@ impl Compute for CloudPort {
     async fn ensure_server(&self, request: &ServerRequest) -> Result<String> {
         let boot = serde_json::from_slice(&request.first_boot)
             .map_err(|error| Error::new(ErrorKind::Invalid, "first_boot", error.to_string()))?;
-        let number = self.ask(&request.owner, Ask::EnsureServer(Box::new(boot))).await?;
+        let number = self.ask(&request.owner, Ask::EnsureServer(request.flavor_id.clone(), Box::new(boot))).await?;
         Ok(format!("server-{number}"))
+    }
+
+    async fn resize_server(&self, request: &ResizeRequest) -> Result<()> {
+        self.ask(&request.owner, Ask::Resize(request.flavor_id.clone())).await.map(drop)
     }
 
     async fn delete_server(&self, owner: &Owner) -> Result<()> {

@@ -36,7 +36,10 @@ pub fn check_rows(store: &Store, partition: u32) -> Result<(), String> {
 /// Nobody has more than it may have.
 pub fn check_quota(usage: &Usage) -> Result<(), String> {
     let is_over = |used: u64, limit: Option<u64>| limit.is_some_and(|limit| used > limit);
-    if is_over(usage.instances, LIMITS.instances) || is_over(usage.volume_gib, LIMITS.volume_gib) {
+    if is_over(usage.instances, LIMITS.instances)
+        || is_over(usage.volume_gib, LIMITS.volume_gib)
+        || is_over(usage.memory_mib, LIMITS.memory_mib)
+    {
         return Err(format!("a tenant is over its quota: {usage:?}"));
     }
     Ok(())
@@ -62,6 +65,32 @@ pub fn check_outside(states: &States, cloud: &Cloud, ledger: &Ledger) -> Result<
                 return Err(format!("{} is in ERROR, and nobody is told why", short(*id)));
             }
             _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// At rest, what is outside of each running instance has the size that the instance says; one of two sizes, where the
+/// instance says that it is in doubt.
+pub fn check_sizes(states: &States, cloud: &Cloud) -> Result<(), String> {
+    for (id, (_, instance)) in states.iter().filter(|(_, (_, state))| view::status(state) == Status::Active) {
+        let Some((guest, disk)) = cloud.guest_of(*id) else { continue };
+        let is_sized = [instance.volume_gib, instance.wanted_volume_gib()].contains(&disk.size_gib);
+        let flavors = [&instance.flavor, instance.wanted_flavor()];
+        let is_served = flavors.iter().any(|flavor| flavor.id == guest.flavor);
+        let is_told = flavors.iter().any(|flavor| flavor.memory_mib == disk.memory_mib);
+        let in_doubt = !instance.resize.is_none();
+        if !(is_sized && (is_served && is_told || in_doubt)) || in_doubt && instance.fault.is_none() {
+            return Err(format!(
+                "{} says {} GiB, flavor {} and {:?}; outside it has {} GiB, flavor {}, an engine for {} MiB",
+                short(*id),
+                instance.volume_gib,
+                instance.flavor.id,
+                instance.resize,
+                disk.size_gib,
+                guest.flavor,
+                disk.memory_mib
+            ));
         }
     }
     Ok(())

@@ -233,6 +233,8 @@ impl Executor {
             }
             AgentCommand::Prepare(_)
             | AgentCommand::Restart
+            | AgentCommand::Resize { .. }
+            | AgentCommand::GrowVolume { .. }
             | AgentCommand::EnableRoot { .. }
             | AgentCommand::DisableRoot
             | AgentCommand::Rotate { .. } => Ok(()),
@@ -262,6 +264,8 @@ impl Executor {
                 self.datastore.create_users(&prepare.users).await
             }
             AgentCommand::Restart => self.supervisor.restart().await,
+            AgentCommand::Resize { memory_mib, vcpus } => self.supervisor.resize(*memory_mib, *vcpus).await,
+            AgentCommand::GrowVolume { volume_gib } => self.supervisor.grow_volume(*volume_gib).await,
             AgentCommand::CreateDatabases { databases } => self.datastore.create_databases(databases).await,
             AgentCommand::DropDatabase { name } => self.datastore.drop_database(name).await,
             AgentCommand::CreateUsers { users } => self.datastore.create_users(users).await,

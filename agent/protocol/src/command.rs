@@ -32,6 +32,16 @@ pub enum AgentCommand {
     Prepare(Prepare),
     /// Stop the engine in an orderly way and start it again.
     Restart,
+    /// Size the engine for this much memory and so many processors, and start it anew in an orderly way. Its data stay.
+    Resize {
+        memory_mib: u64,
+        vcpus: u32,
+    },
+    /// The data volume has grown: take up its new size. The engine goes on.
+    GrowVolume {
+        /// GiB.
+        volume_gib: u32,
+    },
     CreateDatabases {
         databases: Vec<Database>,
     },
@@ -81,6 +91,8 @@ impl AgentCommand {
         match self {
             Self::Prepare(_) => "prepare",
             Self::Restart => "restart",
+            Self::Resize { .. } => "resize",
+            Self::GrowVolume { .. } => "grow_volume",
             Self::CreateDatabases { .. } => "create_databases",
             Self::DropDatabase { .. } => "drop_database",
             Self::CreateUsers { .. } => "create_users",

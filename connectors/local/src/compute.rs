@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use coffer_ports::{
     Error, ErrorKind, Result,
-    cloud::{Compute, Owner, ServerRequest},
+    cloud::{Compute, Owner, ResizeRequest, ServerRequest},
 };
 use tokio::time::{Instant, sleep};
 
@@ -32,6 +32,14 @@ impl Compute for LocalProvider {
         blocking(move || order(&shared, instance, &request)).await?;
         self.shared.supervisor.poke().await?;
         Ok(instance.to_string())
+    }
+
+    /// The guest goes on: what follows from its flavor is told its agent.
+    async fn resize_server(&self, request: &ResizeRequest) -> Result<()> {
+        let (shared, instance) = (self.shared.clone(), InstanceId::parse(&request.owner.instance)?);
+        let request = request.clone();
+        blocking(move || resize(&shared, instance, &request)).await?;
+        self.shared.supervisor.poke().await
     }
 
     async fn delete_server(&self, owner: &Owner) -> Result<()> {
@@ -95,6 +103,25 @@ fn order(shared: &Shared, instance: InstanceId, request: &ServerRequest) -> Resu
     ensure_directory(&layout.server(instance), shared.passage_mode(), None)?;
     write_atomic(&layout.first_boot(instance), &request.first_boot, 0o400, user)?;
     spec.write(layout, instance)
+}
+
+/// Writes down a server's new flavor.
+fn resize(shared: &Shared, instance: InstanceId, request: &ResizeRequest) -> Result<()> {
+    let layout = &shared.layout;
+    shared.check_owner(instance, &request.owner.tenant)?;
+    let _change = shared.change();
+    let existing = ServerSpec::read(layout, instance)?.filter(|spec| spec.desired == Desired::Running);
+    let Some(existing) = existing else {
+        let message = format!("there is no server {instance}");
+        return Err(Error::new(ErrorKind::NotFound, "local.no_server", message));
+    };
+    let spec = ServerSpec {
+        flavor_id: request.flavor_id.clone(),
+        vcpus: request.vcpus,
+        memory_mib: request.memory_mib,
+        ..existing.clone()
+    };
+    if spec == existing { Ok(()) } else { spec.write(layout, instance) }
 }
 
 /// Writes down that a server is to go; false when this tenant has none.

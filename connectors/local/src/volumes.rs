@@ -1,8 +1,8 @@
-//! The `Volumes` port: directories. Their size is recorded, not enforced.
+//! The `Volumes` port: directories. Their size is recorded, not enforced: what is used of it can be seen.
 
 use async_trait::async_trait;
 use coffer_ports::{
-    Result,
+    Error, ErrorKind, Result,
     cloud::{Owner, VolumeRequest, Volumes},
 };
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,27 @@ impl Volumes for LocalProvider {
         Ok(instance.to_string())
     }
 
+    async fn grow_volume(&self, owner: &Owner, size_gib: u32) -> Result<()> {
+        let (shared, instance) = (self.shared.clone(), InstanceId::parse(&owner.instance)?);
+        let tenant = owner.tenant.clone();
+        blocking(move || {
+            let _change = shared.change();
+            let mut record = existing(&shared, instance, &tenant)?;
+            if record.size_gib < size_gib {
+                record.size_gib = size_gib;
+                write_json(&shared.layout.volume_record(instance), &record, 0o600)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn measure_volume(&self, owner: &Owner) -> Result<u32> {
+        let (shared, instance) = (self.shared.clone(), InstanceId::parse(&owner.instance)?);
+        let tenant = owner.tenant.clone();
+        blocking(move || Ok(existing(&shared, instance, &tenant)?.size_gib)).await
+    }
+
     async fn delete_volume(&self, owner: &Owner) -> Result<()> {
         let (shared, instance) = (self.shared.clone(), InstanceId::parse(&owner.instance)?);
         let tenant = owner.tenant.clone();
@@ -41,6 +62,12 @@ impl Volumes for LocalProvider {
         })
         .await
     }
+}
+
+fn existing(shared: &Shared, instance: InstanceId, tenant: &str) -> Result<Record> {
+    shared.check_owner(instance, tenant)?;
+    read_json(&shared.layout.volume_record(instance))?
+        .ok_or_else(|| Error::new(ErrorKind::NotFound, "local.no_volume", format!("there is no volume of {instance}")))
 }
 
 fn ensure(shared: &Shared, instance: InstanceId, record: &Record) -> Result<()> {

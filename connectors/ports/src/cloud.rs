@@ -35,6 +35,16 @@ pub struct VolumeRequest {
     pub volume_type: Option<String>,
 }
 
+/// A flavor for a server that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResizeRequest {
+    pub owner: Owner,
+    /// Provider's id of the flavor.
+    pub flavor_id: String,
+    pub vcpus: u32,
+    pub memory_mib: u64,
+}
+
 /// A server to be there and running.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerRequest {
@@ -62,6 +72,11 @@ pub trait Network: Send + Sync {
 pub trait Volumes: Send + Sync {
     /// Returns the provider's id of the volume.
     async fn ensure_volume(&self, request: &VolumeRequest) -> Result<String>;
+    /// Makes the volume at least this large; what is on it stays. One that is as large already is left as it is.
+    /// `NotFound` when there is none.
+    async fn grow_volume(&self, owner: &Owner, size_gib: u32) -> Result<()>;
+    /// How large the volume is, in GiB; `NotFound` when there is none.
+    async fn measure_volume(&self, owner: &Owner) -> Result<u32>;
     /// Deletes the volume and all data on it.
     async fn delete_volume(&self, owner: &Owner) -> Result<()>;
 }
@@ -71,6 +86,9 @@ pub trait Compute: Send + Sync {
     /// Returns the provider's id of the server. The server is running or about to: that its agent works is seen by
     /// its reports, not here.
     async fn ensure_server(&self, request: &ServerRequest) -> Result<String>;
+    /// Gives the server this flavor; its address and its volume stay. It may restart meanwhile. One that has the flavor
+    /// already is left as it is; one whose change is under way is waited for. `NotFound` when there is none.
+    async fn resize_server(&self, request: &ResizeRequest) -> Result<()>;
     /// Ends the server and every process in it; returns when nothing of it runs any more.
     async fn delete_server(&self, owner: &Owner) -> Result<()>;
 }

@@ -5,6 +5,7 @@ mod commands;
 mod draft;
 mod operations;
 mod repair;
+mod resize;
 mod tasks;
 
 use super::{

@@ -34,6 +34,15 @@ pub enum Action {
         volume_type: Option<String>,
     },
     EnsureServer(Box<ServerOrder>),
+    /// The volume is to be at least this large.
+    GrowVolume {
+        size_gib: u32,
+    },
+    MeasureVolume,
+    /// The server is to have this flavor.
+    ResizeServer {
+        flavor: Flavor,
+    },
     DeleteServer,
     DeleteVolume,
     ReleaseAddress,
@@ -48,6 +57,9 @@ impl Action {
             Self::EnsureAddress => "ensure_address",
             Self::EnsureVolume { .. } => "ensure_volume",
             Self::EnsureServer(_) => "ensure_server",
+            Self::GrowVolume { .. } => "grow_volume",
+            Self::MeasureVolume => "measure_volume",
+            Self::ResizeServer { .. } => "resize_server",
             Self::DeleteServer => "delete_server",
             Self::DeleteVolume => "delete_volume",
             Self::ReleaseAddress => "release_address",
@@ -89,6 +101,15 @@ pub enum AgentVerb {
         users: Vec<NewUser>,
     },
     Restart,
+    /// Size the engine for this much, and start it anew.
+    Resize {
+        memory_mib: u64,
+        vcpus: u32,
+    },
+    /// The volume has grown to this size.
+    GrowVolume {
+        volume_gib: u32,
+    },
     CreateDatabases {
         databases: Vec<NewDatabase>,
     },
@@ -131,8 +152,16 @@ pub type Outcome = Result<Produced, Failure>;
 pub enum Produced {
     Nothing,
     Address(ResourceAddress),
-    Volume { id: String },
-    Server { id: String },
+    Volume {
+        id: String,
+    },
+    Server {
+        id: String,
+    },
+    /// How large the volume is.
+    VolumeSize {
+        size_gib: u32,
+    },
 }
 
 /// Why an effect failed.

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     effect::Produced,
-    state::{AgentContact, Fault, Instance, Operation, Task, Waiting},
+    state::{AgentContact, Fault, Instance, Operation, Resize, Task, Waiting},
     workflow::Step,
 };
 use crate::{
+    catalogue::Flavor,
     ids::{CommandId, EffectId},
     quota::Charge,
     time::Timestamp,
@@ -26,6 +27,18 @@ pub enum Event {
     },
     QuotaRefunded {
         charge: Charge,
+    },
+    /// Sizes are wanted that the instance does not have.
+    ResizeWanted {
+        resize: Resize,
+    },
+    /// The volume has this size, and no other one is wanted.
+    VolumeSized {
+        volume_gib: u32,
+    },
+    /// Server and engine have this flavor, and no other one is wanted.
+    FlavorSet {
+        flavor: Flavor,
     },
     /// Replaces whatever operation was running. A delete or clean-up also ends all tasks.
     OperationStarted {
@@ -113,6 +126,9 @@ impl Event {
             Self::Created { .. } => "created",
             Self::QuotaCharged { .. } => "quota_charged",
             Self::QuotaRefunded { .. } => "quota_refunded",
+            Self::ResizeWanted { .. } => "resize_wanted",
+            Self::VolumeSized { .. } => "volume_sized",
+            Self::FlavorSet { .. } => "flavor_set",
             Self::OperationStarted { .. } => "operation_started",
             Self::StepStarted { .. } => "step_started",
             Self::StepDelayed { .. } => "step_delayed",

@@ -32,6 +32,15 @@ pub fn evolve(state: Option<Instance>, event: &Event) -> Option<Instance> {
 
 fn apply(instance: &mut Instance, event: &Event) {
     match event {
+        Event::ResizeWanted { resize } => instance.resize = resize.clone(),
+        Event::VolumeSized { volume_gib } => {
+            instance.volume_gib = *volume_gib;
+            instance.resize.volume_gib = None;
+        }
+        Event::FlavorSet { flavor } => {
+            instance.flavor = flavor.clone();
+            instance.resize.flavor = None;
+        }
         Event::OperationStarted { operation, at } => {
             if matches!(operation.kind, OperationKind::Delete | OperationKind::CleanUp) {
                 instance.tasks.clear();
@@ -96,7 +105,8 @@ fn apply(instance: &mut Instance, event: &Event) {
 
 fn learn(instance: &mut Instance, produced: &Produced) {
     match produced {
-        Produced::Nothing => {}
+        // The decision on a measured size is another event.
+        Produced::Nothing | Produced::VolumeSize { .. } => {}
         Produced::Address(address) => instance.resources.address = Some(address.clone()),
         Produced::Volume { id } => instance.resources.volume = Some(id.clone()),
         Produced::Server { id } => instance.resources.server = Some(id.clone()),

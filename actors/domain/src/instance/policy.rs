@@ -52,6 +52,13 @@ pub fn of(step: Step) -> Policy {
         Step::PrepareDatabase => Policy { deadline: 5 * MINUTE, attempts: 3 },
         // Replaying a large redo log is slow and must not be cut short.
         Step::RestartEngine => Policy { deadline: 5 * MINUTE, attempts: 2 },
+        Step::GrowVolume => Policy { deadline: 2 * MINUTE, attempts: 5 },
+        Step::MeasureVolume => Policy { deadline: 30 * SECOND, attempts: 8 },
+        Step::GrowFilesystem => Policy { deadline: 2 * MINUTE, attempts: 3 },
+        // A server that moves to another host while it is resized takes longer: the next attempt finds it under way.
+        Step::ResizeServer => Policy { deadline: 5 * MINUTE, attempts: 5 },
+        Step::ResizeEngine => Policy { deadline: 5 * MINUTE, attempts: 2 },
+        Step::RestoreServer | Step::RestoreEngine => Policy { deadline: 5 * MINUTE, attempts: 8 },
         Step::DeleteServer | Step::DeleteVolume => Policy { deadline: 2 * MINUTE, attempts: 8 },
         Step::ReleaseAddress => Policy { deadline: 30 * SECOND, attempts: 8 },
     }

@@ -39,6 +39,9 @@ pub struct Instance {
     pub resources: Resources,
     /// At most one at a time.
     pub operation: Option<Operation>,
+    /// Sizes that were asked for and that the instance is not known to have.
+    #[serde(default, skip_serializing_if = "Resize::is_none")]
+    pub resize: Resize,
     /// Small jobs of the agent, side by side with no operation; at most [`super::policy::MAX_TASKS`].
     pub tasks: BTreeMap<CommandId, Task>,
     pub health: Health,
@@ -103,6 +106,9 @@ pub struct Operation {
     pub waiting: Waiting,
     /// What the first effects need besides the state; gone when the workflow ends.
     pub first_contents: FirstContents,
+    /// Why a resize is being taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<Fault>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,6 +121,12 @@ pub enum OperationKind {
     CleanUp,
     /// Waits for what an abandoned operation has under way outside. Nothing is made or taken away.
     Reset,
+    ResizeVolume,
+    ResizeFlavor,
+    /// Finds out which size the volume has after a failed growth: a volume cannot shrink.
+    UndoResizeVolume,
+    /// Goes back to the flavor that the instance had.
+    UndoResizeFlavor,
 }
 
 /// What a step waits for.
@@ -245,10 +257,40 @@ pub struct Fault {
     pub details: String,
 }
 
+/// What is wanted of a resize. It stays when neither the resize nor its undo came to a good end: outside may be either
+/// size then, and whoever asks again makes it clear.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resize {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flavor: Option<Flavor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_gib: Option<u32>,
+}
+
+impl Resize {
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Instance {
-    /// What it takes of the tenant's quota, from `created` to `removed`.
+    /// What it takes of the tenant's quota, from `created` to `removed`: during a resize the larger of both sizes.
     pub fn charge(&self) -> Charge {
-        Charge { instances: 1, volume_gib: u64::from(self.volume_gib), memory_mib: self.flavor.memory_mib }
+        Charge {
+            instances: 1,
+            volume_gib: u64::from(self.volume_gib.max(self.wanted_volume_gib())),
+            memory_mib: self.flavor.memory_mib.max(self.wanted_flavor().memory_mib),
+        }
+    }
+
+    /// The flavor that it is to have.
+    pub fn wanted_flavor(&self) -> &Flavor {
+        self.resize.flavor.as_ref().unwrap_or(&self.flavor)
+    }
+
+    /// The volume's size that it is to have, in GiB.
+    pub fn wanted_volume_gib(&self) -> u32 {
+        self.resize.volume_gib.unwrap_or(self.volume_gib)
     }
 }
 

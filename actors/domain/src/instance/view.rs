@@ -18,6 +18,7 @@ pub enum Status {
     Build,
     Active,
     Reboot,
+    Resize,
     /// Also while deleting.
     Shutdown,
     Error,
@@ -153,6 +154,12 @@ pub fn status(instance: &Instance) -> Status {
         Some(OperationKind::Create) => Status::Build,
         Some(OperationKind::Delete) => Status::Shutdown,
         Some(OperationKind::Restart) => Status::Reboot,
+        Some(
+            OperationKind::ResizeVolume
+            | OperationKind::ResizeFlavor
+            | OperationKind::UndoResizeVolume
+            | OperationKind::UndoResizeFlavor,
+        ) => Status::Resize,
         Some(OperationKind::CleanUp | OperationKind::Reset) => Status::Error,
         None if instance.broken => Status::Error,
         None => Status::Active,

@@ -19,6 +19,20 @@ pub enum Step {
     /// Has the agent initialise and start the engine, with its first databases and users.
     PrepareDatabase,
     RestartEngine,
+    /// Has the volume be at least as large as wanted.
+    GrowVolume,
+    /// Asks how large the volume is, after a growth of which nobody knows whether it was carried out.
+    MeasureVolume,
+    /// Has the agent take up the volume's new size.
+    GrowFilesystem,
+    /// Gives the server the wanted flavor.
+    ResizeServer,
+    /// Has the agent size the engine for the wanted flavor and start it anew.
+    ResizeEngine,
+    /// Gives the server the flavor back that the instance still has.
+    RestoreServer,
+    /// Has the agent size the engine for that flavor and start it anew.
+    RestoreEngine,
     DeleteServer,
     DeleteVolume,
     ReleaseAddress,
@@ -35,6 +49,13 @@ impl Step {
             Self::AwaitAgent => "await_agent",
             Self::PrepareDatabase => "prepare_database",
             Self::RestartEngine => "restart_engine",
+            Self::GrowVolume => "grow_volume",
+            Self::MeasureVolume => "measure_volume",
+            Self::GrowFilesystem => "grow_filesystem",
+            Self::ResizeServer => "resize_server",
+            Self::ResizeEngine => "resize_engine",
+            Self::RestoreServer => "restore_server",
+            Self::RestoreEngine => "restore_engine",
             Self::DeleteServer => "delete_server",
             Self::DeleteVolume => "delete_volume",
             Self::ReleaseAddress => "release_address",
@@ -49,6 +70,10 @@ impl Step {
                 | Self::EnsureAddress
                 | Self::EnsureVolume
                 | Self::EnsureServer
+                | Self::GrowVolume
+                | Self::MeasureVolume
+                | Self::ResizeServer
+                | Self::RestoreServer
                 | Self::DeleteServer
                 | Self::DeleteVolume
                 | Self::ReleaseAddress
@@ -65,6 +90,10 @@ impl OperationKind {
             Self::Restart => "restart",
             Self::CleanUp => "clean_up",
             Self::Reset => "reset",
+            Self::ResizeVolume => "resize_volume",
+            Self::ResizeFlavor => "resize_flavor",
+            Self::UndoResizeVolume => "undo_resize_volume",
+            Self::UndoResizeFlavor => "undo_resize_flavor",
         }
     }
 
@@ -79,7 +108,16 @@ impl OperationKind {
                 &[Step::Settle, Step::DeleteServer, Step::DeleteVolume, Step::ReleaseAddress]
             }
             Self::Reset => &[Step::Settle],
+            Self::ResizeVolume => &[Step::GrowVolume, Step::GrowFilesystem],
+            Self::ResizeFlavor => &[Step::ResizeServer, Step::ResizeEngine],
+            Self::UndoResizeVolume => &[Step::MeasureVolume],
+            Self::UndoResizeFlavor => &[Step::RestoreServer, Step::RestoreEngine],
         }
+    }
+
+    /// Whether it takes something back: it then goes on whatever it meets, as long as it has attempts.
+    pub fn is_undo(self) -> bool {
+        matches!(self, Self::Delete | Self::CleanUp | Self::UndoResizeVolume | Self::UndoResizeFlavor)
     }
 
     /// Whether the instance stays in use meanwhile: tasks go on beside it, and the engine's word on its contents counts.

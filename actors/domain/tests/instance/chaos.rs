@@ -59,6 +59,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
         Ok(Produced::Address(address())),
         Ok(Produced::Volume { id: "volume-2".into() }),
         Ok(Produced::Server { id: "server-2".into() }),
+        Ok(Produced::VolumeSize { size_gib: 3 }),
         hiccup(),
         refusal(),
     ])

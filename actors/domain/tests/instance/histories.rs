@@ -27,7 +27,8 @@ use crate::support::{
     partition::Partition,
     samples::{
         change_passwords, change_user, create_databases, create_users, disable_root, drop_database, drop_user,
-        enable_root, grant, instance, new_database, order, rename, reset_status, revoke, tenant,
+        enable_root, grant, instance, new_database, order, rename, reset_status, resize_flavor, resize_volume, revoke,
+        tenant,
     },
 };
 
@@ -83,6 +84,8 @@ pub fn commands() -> impl Strategy<Value = Command> {
         9 => tasks(),
         1 => Just(rename()),
         1 => any::<bool>().prop_map(reset_status),
+        2 => (1..5_u32).prop_map(resize_volume),
+        2 => select(vec!["1", "2"]).prop_map(resize_flavor),
     ]
 }
 
@@ -132,7 +135,13 @@ fn steps() -> impl Strategy<Value = Step> {
 
 fn world() -> World {
     let mut partition = Partition::new();
-    partition.limits = Limits { instances: Some(2), volume_gib: Some(6), max_volume_gib: 4, ..Limits::default() };
+    partition.limits = Limits {
+        instances: Some(2),
+        volume_gib: Some(6),
+        memory_mib: Some(3000),
+        max_volume_gib: 4,
+        ..Limits::default()
+    };
     World::new(partition)
 }
 
@@ -173,7 +182,9 @@ impl World {
         match (&command, before) {
             (Command::Create(_), Some(_)) => assert_eq!(kind, Some(RejectionKind::Invalid)),
             (Command::Create(order), None) => {
-                let fits = usage.instances < 2 && usage.volume_gib + u64::from(order.volume_gib) <= 6;
+                let fits = usage.instances < 2
+                    && usage.volume_gib + u64::from(order.volume_gib) <= 6
+                    && usage.memory_mib + 512 <= 3000;
                 assert_eq!(kind, (!fits).then_some(RejectionKind::OverLimit));
             }
             (_, None) => assert_eq!(kind, Some(RejectionKind::NotFound)),
@@ -188,9 +199,17 @@ impl World {
                 if unchanged {
                     assert_eq!(status(after), status(&before));
                 } else {
-                    let kept = status(&before) == Status::Reboot;
+                    let kept = matches!(status(&before), Status::Reboot | Status::Resize);
                     assert_eq!(status(after), if kept { Status::Active } else { Status::Error });
                 }
+            }
+            (Command::ResizeVolume { volume_gib }, Some(before)) if *volume_gib <= before.volume_gib => {
+                assert_eq!(kind, Some(RejectionKind::Invalid));
+            }
+            (Command::ResizeFlavor { flavor }, Some(before))
+                if *flavor == before.flavor.id && before.resize.flavor.is_none() =>
+            {
+                assert_eq!(kind, Some(RejectionKind::Invalid));
             }
             (_, Some(before)) if status(&before) != Status::Active => {
                 assert_eq!(kind, Some(RejectionKind::WrongState));

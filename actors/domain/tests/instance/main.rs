@@ -12,6 +12,7 @@ mod every_step;
 mod health;
 mod histories;
 mod repair;
+mod resize;
 mod restart;
 mod stored;
 mod support;

@@ -20,8 +20,8 @@ use crate::support::{
     samples::{
         CLERK, MYSQL_10_11, SHOP, START, address, change_passwords, change_user, command_id, create, create_databases,
         create_users, disable_root, drop_database, drop_user, enable_root, failure, grant, hiccup, instance,
-        new_database, new_user, order, password, rename, reset_status, revoke, server_key, small_flavor, tenant,
-        user_key,
+        large_flavor, new_database, new_user, order, password, rename, reset_status, resize_flavor, resize_volume,
+        revoke, server_key, small_flavor, tenant, user_key,
     },
 };
 
@@ -35,6 +35,8 @@ fn commands() -> Vec<Command> {
         create(),
         Command::Delete,
         Command::Restart,
+        resize_volume(3),
+        resize_flavor("2"),
         create_databases("stock"),
         drop_database(SHOP),
         create_users("buyer"),
@@ -53,6 +55,8 @@ fn commands() -> Vec<Command> {
             Command::Create(_)
             | Command::Delete
             | Command::Restart
+            | Command::ResizeVolume { .. }
+            | Command::ResizeFlavor { .. }
             | Command::CreateDatabases { .. }
             | Command::DropDatabase { .. }
             | Command::CreateUsers { .. }
@@ -160,11 +164,16 @@ fn actions() -> Vec<(&'static str, Action)> {
         Action::EnsureAddress,
         Action::EnsureVolume { size_gib: 2, volume_type: Some("fast".into()) },
         Action::EnsureServer(Box::new(server_order())),
+        Action::GrowVolume { size_gib: 3 },
+        Action::MeasureVolume,
+        Action::ResizeServer { flavor: large_flavor() },
         Action::DeleteServer,
         Action::DeleteVolume,
         Action::ReleaseAddress,
         agent(prepare),
         agent(AgentVerb::Restart),
+        agent(AgentVerb::Resize { memory_mib: 2048, vcpus: 2 }),
+        agent(AgentVerb::GrowVolume { volume_gib: 3 }),
         agent(AgentVerb::CreateDatabases { databases: vec![new_database("stock")] }),
         agent(AgentVerb::DropDatabase { name: SHOP.into() }),
         agent(AgentVerb::CreateUsers { users: vec![new_user("buyer", &[SHOP])] }),
@@ -180,6 +189,8 @@ fn actions() -> Vec<(&'static str, Action)> {
         Action::Agent(order) => match order.verb {
             AgentVerb::Prepare { .. } => "agent, prepare",
             AgentVerb::Restart => "agent, restart",
+            AgentVerb::Resize { .. } => "agent, resize",
+            AgentVerb::GrowVolume { .. } => "agent, grow_volume",
             AgentVerb::CreateDatabases { .. } => "agent, create_databases",
             AgentVerb::DropDatabase { .. } => "agent, drop_database",
             AgentVerb::CreateUsers { .. } => "agent, create_users",
@@ -226,6 +237,7 @@ fn outcomes_come_back_as_inputs() {
         ("address", Ok(Produced::Address(address()))),
         ("volume", Ok(Produced::Volume { id: "volume-1".into() })),
         ("server", Ok(Produced::Server { id: "server-1".into() })),
+        ("volume size", Ok(Produced::VolumeSize { size_gib: 3 })),
         ("failed", hiccup()),
         ("throttled", Err(throttled)),
     ];

@@ -32,6 +32,17 @@ step/attempt; times count from the input.
 
 ";
 
+const KINDS: [OperationKind; 8] = [
+    OperationKind::Create,
+    OperationKind::Restart,
+    OperationKind::ResizeVolume,
+    OperationKind::UndoResizeVolume,
+    OperationKind::ResizeFlavor,
+    OperationKind::UndoResizeFlavor,
+    OperationKind::Delete,
+    OperationKind::CleanUp,
+];
+
 /// Orders situations along the life of an instance; the text tells them apart.
 type Situation = (u8, Step, u8, String);
 
@@ -50,7 +61,7 @@ fn the_walk_comes_by_every_step_in_every_way_of_waiting() {
     let titles: Vec<String> = walk().into_keys().map(|(_, _, _, title)| title).collect();
     let has = |title: &str| assert!(titles.iter().any(|found| found == title), "{title} is not among {titles:#?}");
     has("none");
-    for kind in [OperationKind::Create, OperationKind::Restart, OperationKind::Delete, OperationKind::CleanUp] {
+    for kind in KINDS {
         for step in kind.steps() {
             let prefix = format!("{}: {}", kind.as_str(), step.as_str());
             match (kind, step) {
@@ -129,11 +140,12 @@ fn situation(instance: Option<&Instance>) -> Situation {
     }
     if instance.broken {
         let forced = if instance.delete_is_forced { ", the delete will be forced" } else { "" };
-        return (6, Step::Settle, u8::from(instance.delete_is_forced), format!("broken{forced}"));
+        return (11, Step::Settle, u8::from(instance.delete_is_forced), format!("broken{forced}"));
     }
     let health = words(instance);
     let health = health.strip_prefix("ACTIVE ").expect("an instance at rest is broken or ACTIVE").to_lowercase();
     match instance.tasks.values().next() {
+        None if !instance.resize.is_none() => (2, Step::Settle, 9, format!("active, {health}, its size in doubt")),
         None => (2, Step::Settle, u8::from(health != "healthy"), format!("active, {health}")),
         Some(task) => {
             let (rank, phase) = task_phase(task);
@@ -146,9 +158,13 @@ fn during(instance: &Instance, operation: &Operation) -> Situation {
     let rank = match operation.kind {
         OperationKind::Create => 1,
         OperationKind::Restart => 3,
-        OperationKind::Delete => 4,
-        OperationKind::CleanUp => 5,
-        OperationKind::Reset => 7,
+        OperationKind::ResizeVolume => 4,
+        OperationKind::UndoResizeVolume => 5,
+        OperationKind::ResizeFlavor => 6,
+        OperationKind::UndoResizeFlavor => 7,
+        OperationKind::Delete => 8,
+        OperationKind::CleanUp => 9,
+        OperationKind::Reset => 10,
     };
     let forced = operation.kind == OperationKind::Delete && instance.delete_is_forced;
     let (phase_rank, mut phase) = match &operation.waiting {

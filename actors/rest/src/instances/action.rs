@@ -12,12 +12,13 @@ use crate::{
     caller::Caller,
     commands::{find, submit},
     error::{Error, Result},
+    instances::order,
     routes::accepted,
     schema::Node,
 };
 
 /// Actions that Trove has and Coffer does not carry out yet.
-const ABSENT: [&str; 3] = ["resize", "promote_to_replica_source", "eject_replica_source"];
+const ABSENT: [&str; 2] = ["promote_to_replica_source", "eject_replica_source"];
 
 pub(crate) async fn act(
     shim: Data<Shim>,
@@ -46,6 +47,11 @@ pub(crate) async fn act(
             submit(&shim, &caller, view.id, Command::ResetStatus { force_delete }).await?;
             Ok(accepted())
         }
+        "resize" => {
+            let command = resize(&shim, &caller, &body.required(action)?)?;
+            submit(&shim, &caller, view.id, command).await?;
+            Ok(accepted())
+        }
         _ if ABSENT.contains(&action) => {
             Err(Error::not_implemented(format!("The action '{action}' is not supported yet.")))
         }
@@ -60,4 +66,17 @@ fn forces_delete(reset: &Node<'_>) -> Result<bool> {
         return Err(reset.fails(format!("Additional properties are not allowed ('{key}' was unexpected)")));
     }
     Ok(reset.parsed("force_delete", Node::boolean)?.unwrap_or(false))
+}
+
+/// `{"volume": {"size": N}}` or `{"flavorRef": F}`.
+fn resize(shim: &Shim, caller: &Caller, node: &Node<'_>) -> Result<Command> {
+    match (node.optional("volume")?, node.optional("flavorRef")?) {
+        (Some(node), None) => {
+            let volume = order::volume(&node)?;
+            let maximum = shim.control.limits(caller.tenant()).max_volume_gib;
+            Ok(Command::ResizeVolume { volume_gib: volume.within(maximum)? })
+        }
+        (None, Some(node)) => Ok(Command::ResizeFlavor { flavor: order::flavor_id(&node)? }),
+        _ => Err(node.fails("must have exactly one of 'volume' and 'flavorRef'")),
+    }
 }

@@ -39,6 +39,18 @@ pub(crate) struct Volume<'a> {
     pub kind: Option<&'a str>,
 }
 
+impl Volume<'_> {
+    /// The size in GiB, unless it is larger than `maximum`.
+    pub fn within(&self, maximum: u32) -> Result<u32> {
+        self.size_gib.filter(|size| *size <= maximum).ok_or_else(|| {
+            let size = &self.shown_size;
+            Error::over_limit(format!(
+                "Volume 'size' cannot exceed maximum of {maximum} GB, {size} cannot be accepted."
+            ))
+        })
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct DatastoreChoice<'a> {
     /// By id or name.
@@ -134,7 +146,7 @@ fn check_nic(nic: &Node<'_>) -> Result<()> {
 }
 
 /// A flavor's id as a string or an integer, or a URL that ends in it.
-fn flavor_id(node: &Node<'_>) -> Result<String> {
+pub(crate) fn flavor_id(node: &Node<'_>) -> Result<String> {
     match node.value() {
         Value::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
         Value::String(_) => {
@@ -146,7 +158,7 @@ fn flavor_id(node: &Node<'_>) -> Result<String> {
     }
 }
 
-fn volume<'a>(node: &Node<'a>) -> Result<Volume<'a>> {
+pub(crate) fn volume<'a>(node: &Node<'a>) -> Result<Volume<'a>> {
     let size = node.required("size")?;
     let shown_size = match size.value() {
         Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),

@@ -136,6 +136,9 @@ fn apply(view: &mut InstanceView, command: &Command) -> Result<(), Rejection> {
         Command::Create(_) => {}
         Command::Delete => view.status = Status::Shutdown,
         Command::Restart => view.status = Status::Reboot,
+        // At once.
+        Command::ResizeVolume { volume_gib } => view.volume_gib = *volume_gib,
+        Command::ResizeFlavor { flavor } => view.flavor_id.clone_from(flavor),
         Command::CreateDatabases { databases } => {
             view.databases.extend(databases.iter().map(|database| database.name.clone()));
             view.databases.sort();

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use coffer_domain::{
+    command::Command,
     instance::view::{InstanceView, OperatingStatus, Status},
     rejection::RejectionKind,
 };
@@ -138,7 +139,18 @@ fn actions() {
         ("null", 400),
         (r#"{"zz": {}}"#, 400),
         (r#"{"restart": {}, "resize": {}}"#, 400),
-        (r#"{"resize": {"volume": {"size": 9}}}"#, 501),
+        (r#"{"resize": {"volume": {"size": 9}}}"#, 202),
+        (r#"{"resize": {"volume": {"size": "9"}}}"#, 202),
+        (r#"{"resize": {"volume": {"size": 11}}}"#, 413),
+        (r#"{"resize": {"volume": {"size": 0}}}"#, 400),
+        (r#"{"resize": {"volume": {}}}"#, 400),
+        (r#"{"resize": {"volume": 9}}"#, 400),
+        (r#"{"resize": {"flavorRef": 2}}"#, 202),
+        (r#"{"resize": {"flavorRef": "http://127.0.0.1/v1.0/demo/flavors/2"}}"#, 202),
+        (r#"{"resize": {"flavorRef": null}}"#, 400),
+        (r#"{"resize": {"flavorRef": 2, "volume": {"size": 9}}}"#, 400),
+        (r#"{"resize": {}}"#, 400),
+        (r#"{"resize": null}"#, 400),
         (r#"{"promote_to_replica_source": {}}"#, 501),
         (r#"{"reset_status": {}}"#, 403),
     ] {
@@ -149,7 +161,8 @@ fn actions() {
             assert_eq!(answer.header("Content-Type"), Some("application/json"));
         }
     }
-    assert_eq!(api.memory.count(), 1);
+    assert_eq!(api.memory.count(), 5);
+    assert_eq!(api.memory.last().command, Command::ResizeFlavor { flavor: "2".into() });
     let answer = api.post("/instances/nobody/action", r#"{"restart": {}}"#);
     assert_eq!(answer.status, 404);
 }

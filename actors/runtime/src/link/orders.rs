@@ -74,6 +74,8 @@ fn command(verb: &AgentVerb, context: &str, vault: &Vault) -> Result<AgentComman
             users: users(accounts, context, vault)?,
         }),
         AgentVerb::Restart => AgentCommand::Restart,
+        AgentVerb::Resize { memory_mib, vcpus } => AgentCommand::Resize { memory_mib: *memory_mib, vcpus: *vcpus },
+        AgentVerb::GrowVolume { volume_gib } => AgentCommand::GrowVolume { volume_gib: *volume_gib },
         AgentVerb::CreateDatabases { databases: ordered } => {
             AgentCommand::CreateDatabases { databases: databases(ordered) }
         }

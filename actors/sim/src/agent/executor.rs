@@ -47,15 +47,13 @@ impl Guest {
             }
             disk.journal.entry(order.id.clone()).or_insert_with(|| record(&order));
             desk.tell(&self.name, format_args!("begins {} ({})", order.id, order.command.verb()));
-            let longest = match order.command {
-                AgentCommand::Prepare(_) | AgentCommand::Restart => 20 * SECOND,
-                _ => 2 * SECOND,
-            };
+            let starts_engine = starts_engine(&order.command);
+            let longest = if starts_engine { 20 * SECOND } else { 2 * SECOND };
             let mut takes = desk.dice.mostly_short(50, longest);
             if desk.strikes(Fault::AgentSlow) {
                 takes = desk.dice.span(longest, 4 * MINUTE);
             }
-            if matches!(order.command, AgentCommand::Prepare(_) | AgentCommand::Restart) {
+            if starts_engine {
                 self.engine = EngineState::Starting;
             }
             if let Some(process) = &mut self.process {
@@ -71,7 +69,7 @@ impl Guest {
         let Some(order) = self.process.as_mut().and_then(|process| process.executing.take()) else {
             return Vec::new();
         };
-        let starts_engine = matches!(order.command, AgentCommand::Prepare(_) | AgentCommand::Restart);
+        let starts_engine = starts_engine(&order.command);
         let outcome = if desk.strikes(Fault::AgentFailsForNow) {
             Err(failure(true, "agent_failed", "the simulated agent says so"))
         } else if desk.strikes(Fault::AgentFailsForGood) {
@@ -80,7 +78,7 @@ impl Guest {
                 self.apply(&order.command, disk);
             }
             Err(failure(false, "engine_failed", "the simulated engine says so"))
-        } else if !starts_engine && self.engine != EngineState::Running {
+        } else if needs_engine(&order.command) && self.engine != EngineState::Running {
             Err(failure(true, "engine_unavailable", "the engine is not up"))
         } else {
             self.apply(&order.command, disk);
@@ -114,6 +112,7 @@ impl Guest {
         match command {
             AgentCommand::Prepare(prepare) => {
                 disk.is_prepared = true;
+                disk.memory_mib = prepare.memory_mib;
                 disk.databases.extend(prepare.databases.iter().map(|database| database.name.clone()));
                 add_users(&prepare.users, disk);
             }
@@ -146,9 +145,21 @@ impl Guest {
             }
             AgentCommand::EnableRoot { .. } => disk.is_root_enabled = true,
             AgentCommand::DisableRoot => disk.is_root_enabled = false,
-            AgentCommand::Restart | AgentCommand::ChangePasswords { .. } | AgentCommand::Rotate { .. } => {}
+            AgentCommand::Resize { memory_mib, .. } => disk.memory_mib = *memory_mib,
+            AgentCommand::Restart
+            | AgentCommand::GrowVolume { .. }
+            | AgentCommand::ChangePasswords { .. }
+            | AgentCommand::Rotate { .. } => {}
         }
     }
+}
+
+fn starts_engine(command: &AgentCommand) -> bool {
+    matches!(command, AgentCommand::Prepare(_) | AgentCommand::Restart | AgentCommand::Resize { .. })
+}
+
+fn needs_engine(command: &AgentCommand) -> bool {
+    !starts_engine(command) && !matches!(command, AgentCommand::GrowVolume { .. })
 }
 
 fn add_users(users: &[coffer_protocol::command::User], disk: &mut Disk) {
@@ -183,6 +194,8 @@ fn admit(order: &Order, disk: &Disk) -> Result<(), Failure> {
         }
         AgentCommand::Prepare(_)
         | AgentCommand::Restart
+        | AgentCommand::Resize { .. }
+        | AgentCommand::GrowVolume { .. }
         | AgentCommand::EnableRoot { .. }
         | AgentCommand::DisableRoot
         | AgentCommand::Rotate { .. } => return Ok(()),

@@ -7,7 +7,11 @@ use coffer_domain::{
 use coffer_runtime::clock::Clock;
 
 use super::World;
-use crate::{agent::Guest, desk::Event, invariants::check_contents};
+use crate::{
+    agent::Guest,
+    desk::Event,
+    invariants::{check_contents, check_sizes},
+};
 
 /// Once nothing goes wrong any more, everything must be at rest after this long: an attempt under way runs into its
 /// deadline, waits for its turn, a create that cannot be saved is cleaned up behind it. The longest attempt has 5 min.
@@ -94,6 +98,7 @@ impl World {
             .ledger
             .check_kept(&self.states)
             .and_then(|()| check_contents(&self.states, &self.cloud, &self.ledger))
+            .and_then(|()| check_sizes(&self.states, &self.cloud))
             .and_then(|()| self.check_store());
         if let Err(violation) = checked {
             return self.desk.violated(violation);

@@ -31,7 +31,10 @@ impl Capabilities {
             AgentCommand::Prepare(prepare) => {
                 (self.databases || prepare.databases.is_empty()) && (self.users || prepare.users.is_empty())
             }
-            AgentCommand::Restart | AgentCommand::Rotate { .. } => true,
+            AgentCommand::Restart
+            | AgentCommand::Resize { .. }
+            | AgentCommand::GrowVolume { .. }
+            | AgentCommand::Rotate { .. } => true,
             AgentCommand::CreateDatabases { .. } | AgentCommand::DropDatabase { .. } => self.databases,
             AgentCommand::CreateUsers { .. }
             | AgentCommand::DropUser { .. }

@@ -82,6 +82,8 @@ pub struct Gauges {
 enum Order {
     Prepare(Settings),
     Restart,
+    Resize { memory_mib: u64, vcpus: u32 },
+    GrowVolume { volume_gib: u32 },
     Stop,
 }
 
@@ -134,6 +136,16 @@ impl Supervisor {
     /// Stops the engine in an orderly way, starts it again and returns when it is up.
     pub async fn restart(&self) -> Outcome {
         self.order(Order::Restart).await
+    }
+
+    /// Stops the engine in an orderly way, starts it again sized for this much and returns when it is up.
+    pub async fn resize(&self, memory_mib: u64, vcpus: u32) -> Outcome {
+        self.order(Order::Resize { memory_mib, vcpus }).await
+    }
+
+    /// Notes the volume's new size. What is sized from it follows at the engine's next start.
+    pub async fn grow_volume(&self, volume_gib: u32) -> Outcome {
+        self.order(Order::GrowVolume { volume_gib }).await
     }
 
     /// Stops the engine in an orderly way and leaves it stopped until it is prepared or restarted, or the agent is

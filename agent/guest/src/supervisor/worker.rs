@@ -2,7 +2,7 @@
 
 use std::{io, pin::Pin, process::ExitStatus, sync::Arc};
 
-use coffer_protocol::report::EngineState;
+use coffer_protocol::report::{EngineState, Failure};
 use rustix::process::Signal;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -108,6 +108,8 @@ impl Worker {
         let obeyed = match request.order {
             Order::Prepare(settings) => self.prepare(settings).await,
             Order::Restart => self.restart().await,
+            Order::Resize { memory_mib, vcpus } => self.resize(memory_mib, vcpus).await,
+            Order::GrowVolume { volume_gib } => self.grow_volume(volume_gib),
             Order::Stop => {
                 self.wanted = None;
                 self.stop_engine().await;
@@ -132,8 +134,7 @@ impl Worker {
         self.enter(EngineState::Starting);
         self.stop_engine().await;
         let initialised = match self.datastore.initialise(&settings).await {
-            Ok(()) => settings::store(&self.volume, &settings)
-                .map_err(|error| failure::agent_failed(format!("the settings cannot be stored: {error}"))),
+            Ok(()) => self.store(&settings),
             failed => failed,
         };
         if let Err(failed) = initialised {
@@ -148,16 +149,46 @@ impl Worker {
     }
 
     async fn restart(&mut self) -> Outcome {
-        let settings = settings::load(&self.volume)
-            .map_err(|error| failure::agent_failed(format!("the settings cannot be read: {error}")))?;
-        let Some(settings) = settings else {
-            return Err(failure::not_found("there is no engine to restart: none was prepared"));
-        };
+        let settings = self.prepared()?;
+        self.restart_with(settings).await;
+        Ok(())
+    }
+
+    /// The settings are stored first: an agent that crashes from here on starts the engine with them, and whoever
+    /// ordered this repeats it until the engine was started anew.
+    async fn resize(&mut self, memory_mib: u64, vcpus: u32) -> Outcome {
+        let settings = Settings { memory_mib, vcpus, ..self.prepared()? };
+        self.store(&settings)?;
+        self.restart_with(settings).await;
+        Ok(())
+    }
+
+    fn grow_volume(&mut self, volume_gib: u32) -> Outcome {
+        let settings = Settings { volume_gib, ..self.prepared()? };
+        self.store(&settings)?;
+        if self.wanted.is_some() {
+            self.wanted = Some(settings);
+        }
+        self.answer(Ok(()));
+        Ok(())
+    }
+
+    async fn restart_with(&mut self, settings: Settings) {
         self.enter(EngineState::Starting);
         self.stop_engine().await;
         self.wanted = Some(settings);
         self.start_anew();
-        Ok(())
+    }
+
+    fn prepared(&self) -> Result<Settings, Failure> {
+        settings::load(&self.volume)
+            .map_err(|error| failure::agent_failed(format!("the settings cannot be read: {error}")))?
+            .ok_or_else(|| failure::not_found("there is no engine: none was prepared"))
+    }
+
+    fn store(&self, settings: &Settings) -> Outcome {
+        settings::store(&self.volume, settings)
+            .map_err(|error| failure::agent_failed(format!("the settings cannot be stored: {error}")))
     }
 
     fn start_anew(&mut self) {
@@ -190,19 +221,29 @@ impl Worker {
     }
 
     fn adopt_or_spawn(&self, settings: &Settings) -> io::Result<Process> {
-        let datastore = &self.datastore;
-        if let Some(process) = Process::adopt(|arguments| datastore.is_engine(arguments))? {
+        if let Some(process) = self.find_engine()? {
             tracing::info!(pid = %process.pid(), "the running engine is adopted");
             return Ok(process);
         }
-        let process = Process::spawn(datastore.command(settings)?, &datastore.log_file())?;
+        let process = Process::spawn(self.datastore.command(settings)?, &self.datastore.log_file())?;
         tracing::info!(pid = %process.pid(), "the engine is started");
         Ok(process)
     }
 
+    fn find_engine(&self) -> io::Result<Option<Process>> {
+        Process::adopt(|arguments| self.datastore.is_engine(arguments))
+    }
+
     async fn stop_engine(&mut self) {
         self.probe = None;
-        let Some(mut process) = self.process.take() else { return };
+        // An agent that has just started may be told to stop an engine that it has not met yet.
+        let running = self.process.take().map_or_else(|| self.find_engine(), |process| Ok(Some(process)));
+        let Some(mut process) = running.unwrap_or_else(|error| {
+            tracing::warn!(%error, "it cannot be seen whether an engine runs");
+            None
+        }) else {
+            return;
+        };
         tracing::info!(pid = %process.pid(), "the engine is stopped");
         if let Err(error) = process.signal(Signal::TERM) {
             tracing::warn!(%error, "the engine cannot be told to stop");

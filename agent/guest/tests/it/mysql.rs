@@ -242,3 +242,71 @@ fn nothing_of_the_engine_is_open_to_others_or_outside_the_volume() {
         assert_eq!(accounts, ["mariadb.sys@localhost1", "os_admin@localhost0", "root@%0", "root@localhost1"]);
     });
 }
+
+async fn sized_for(guest: &Guest) -> Vec<String> {
+    let mut sizes = Vec::new();
+    for variable in ["innodb_buffer_pool_size", "max_connections", "innodb_log_file_size"] {
+        sizes.extend(guest.query("u", "password", "shop", &[&format!("SELECT @@{variable}")]).await);
+    }
+    sizes
+}
+
+#[test]
+fn an_engine_is_sized_anew_and_keeps_its_data() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let (datastore, supervisor) = open(&guest, brisk());
+        supervisor.prepare(settings()).await.unwrap();
+        datastore.create_databases(&[database("shop")]).await.unwrap();
+        datastore.create_users(&[user("u", "password", &["shop"])]).await.unwrap();
+        guest.write("u", "password", "shop", "kept").await;
+        assert_eq!(sized_for(&guest).await, mib([64, 32, 16]));
+
+        supervisor.grow_volume(10).await.unwrap();
+        assert_eq!(sized_for(&guest).await, mib([64, 32, 16]), "the engine goes on as it is");
+        let before = guest.engine();
+        supervisor.resize(512, 2).await.unwrap();
+        assert_ne!(guest.engine(), before);
+        assert_eq!(sized_for(&guest).await, mib([256, 128, 64]));
+        supervisor.resize(512, 2).await.unwrap();
+        assert_eq!(guest.read("u", "password", "shop").await, ["kept"]);
+    });
+}
+
+/// As the engine says it: the second is a number of connections.
+fn mib([buffer_pool, connections, redo_log]: [u64; 3]) -> [String; 3] {
+    [buffer_pool << 20, connections, redo_log << 20].map(|size| size.to_string())
+}
+
+#[test]
+fn an_agent_that_died_between_the_settings_and_the_start_makes_up_for_it() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let (datastore, supervisor) = open(&guest, brisk());
+        supervisor.prepare(settings()).await.unwrap();
+        datastore.create_databases(&[database("shop")]).await.unwrap();
+        datastore.create_users(&[user("u", "password", &["shop"])]).await.unwrap();
+        drop((supervisor, datastore));
+
+        // The settings are stored and the engine is the old one.
+        let volume = guest.volume().await;
+        coffer_guest::supervisor::settings::store(&volume, &Settings { memory_mib: 512, ..settings() }).unwrap();
+        drop(volume);
+        let before = guest.engine();
+        let (_, supervisor) = open(&guest, brisk());
+        // Whether or not it has met its engine yet.
+        supervisor.resize(512, 1).await.unwrap();
+        assert_ne!(guest.engine(), before);
+        assert_eq!(sized_for(&guest).await[..2], mib([256, 128, 0])[..2]);
+    });
+}
+
+#[test]
+fn nothing_is_sized_before_there_is_an_engine() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let (_, supervisor) = open(&guest, brisk());
+        assert_eq!(supervisor.resize(512, 1).await.unwrap_err().code, "not_found");
+        assert_eq!(supervisor.grow_volume(2).await.unwrap_err().code, "not_found");
+    });
+}

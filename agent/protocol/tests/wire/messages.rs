@@ -62,6 +62,8 @@ fn commands() -> Vec<AgentCommand> {
             users: users(),
         }),
         AgentCommand::Restart,
+        AgentCommand::Resize { memory_mib: 2048, vcpus: 2 },
+        AgentCommand::GrowVolume { volume_gib: 3 },
         AgentCommand::CreateDatabases { databases: databases() },
         AgentCommand::DropDatabase { name: "shop".into() },
         AgentCommand::CreateUsers { users: users() },
@@ -90,6 +92,8 @@ fn commands() -> Vec<AgentCommand> {
         match sample {
             AgentCommand::Prepare(_)
             | AgentCommand::Restart
+            | AgentCommand::Resize { .. }
+            | AgentCommand::GrowVolume { .. }
             | AgentCommand::CreateDatabases { .. }
             | AgentCommand::DropDatabase { .. }
             | AgentCommand::CreateUsers { .. }

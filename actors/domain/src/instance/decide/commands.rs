@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use coffer_protocol::report::EngineState;
 
-use super::{Context, accounts, draft::Draft, operations, repair, tasks};
+use super::{Context, accounts, draft::Draft, operations, repair, resize, tasks};
 use crate::{
     catalogue::{Datastore, DatastoreVersion},
     command::{Command, Create, Envelope, NewDatabase, NewUser},
@@ -13,8 +13,8 @@ use crate::{
         evolve::user_key,
         policy::{MAX_CONTENTS, MAX_TASKS},
         state::{
-            AgentContact, FirstContents, Health, Instance, InstanceDatastore, OperationKind, Presence, Resources,
-            TaskKind, UserKey, UserState,
+            AgentContact, FirstContents, Health, Instance, InstanceDatastore, OperationKind, Presence, Resize,
+            Resources, TaskKind, UserKey, UserState,
         },
         view,
     },
@@ -43,6 +43,8 @@ pub fn decide(draft: &mut Draft, envelope: &Envelope, context: &Context<'_>) -> 
             repair::reset(draft, &instance, envelope, *force_delete);
             Ok(())
         }
+        Command::ResizeVolume { volume_gib } => resize::volume(draft, &instance, envelope, *volume_gib, context),
+        Command::ResizeFlavor { flavor } => resize::flavor(draft, &instance, envelope, flavor, context),
         contents => {
             let kind = task(&instance, contents, &envelope.principal)?;
             tasks::start(draft, envelope.command_id, kind);
@@ -87,6 +89,7 @@ fn create(draft: &mut Draft, envelope: &Envelope, order: &Create, context: &Cont
         server_key,
         resources: Resources::default(),
         operation: None,
+        resize: Resize::default(),
         tasks: BTreeMap::new(),
         health: Health {
             contact: AgentContact::Silent,
@@ -131,7 +134,7 @@ fn resolve_version<'a>(
         .ok_or_else(|| Rejection::invalid(format!("Datastore version '{wanted}' cannot be found.")))
 }
 
-fn check_volume(size_gib: u32, context: &Context<'_>) -> Result<(), Rejection> {
+pub(super) fn check_volume(size_gib: u32, context: &Context<'_>) -> Result<(), Rejection> {
     let maximum = context.limits.max_volume_gib;
     if size_gib == 0 {
         return Err(Rejection::invalid("Volume 'size' must be at least 1 GB."));
@@ -164,6 +167,13 @@ fn rename(draft: &mut Draft, name: &str) -> Result<(), Rejection> {
 }
 
 fn restart(draft: &mut Draft, instance: &Instance, envelope: &Envelope) -> Result<(), Rejection> {
+    check_reachable(instance)?;
+    operations::start(draft, operations::operation(OperationKind::Restart, envelope, FirstContents::default()));
+    Ok(())
+}
+
+/// Nothing else runs, and the agent would hear of it.
+pub(super) fn check_reachable(instance: &Instance) -> Result<(), Rejection> {
     check_idle(instance)?;
     if instance.health.contact == AgentContact::Silent {
         return Err(Rejection::wrong_state(format!(
@@ -171,7 +181,6 @@ fn restart(draft: &mut Draft, instance: &Instance, envelope: &Envelope) -> Resul
             instance.id
         )));
     }
-    operations::start(draft, operations::operation(OperationKind::Restart, envelope, FirstContents::default()));
     Ok(())
 }
 
@@ -180,6 +189,12 @@ fn check_idle(instance: &Instance) -> Result<(), Rejection> {
         Some(OperationKind::Create) => "task status was BUILDING",
         Some(OperationKind::Delete) => "task status was DELETING",
         Some(OperationKind::Restart) => "task status was REBOOTING",
+        Some(
+            OperationKind::ResizeVolume
+            | OperationKind::ResizeFlavor
+            | OperationKind::UndoResizeVolume
+            | OperationKind::UndoResizeFlavor,
+        ) => "task status was RESIZING",
         Some(OperationKind::CleanUp | OperationKind::Reset) => "instance status was ERROR",
         None if instance.broken => "instance status was ERROR",
         None => return Ok(()),

@@ -2,7 +2,7 @@
 
 use coffer_protocol::report::EngineState;
 
-use super::{draft::Draft, repair};
+use super::{draft::Draft, repair, resize};
 use crate::{
     command::Envelope,
     ids::{CommandId, EffectId},
@@ -26,6 +26,7 @@ pub fn operation(kind: OperationKind, envelope: &Envelope, first_contents: First
         attempt: 1,
         waiting: Waiting::Backoff,
         first_contents,
+        because: None,
     }
 }
 
@@ -61,7 +62,7 @@ fn interrupt(draft: &mut Draft, old: &Operation, kind: OperationKind) {
     start_first_step(draft, kind);
 }
 
-fn start_first_step(draft: &mut Draft, kind: OperationKind) {
+pub(super) fn start_first_step(draft: &mut Draft, kind: OperationKind) {
     let first = kind.steps().iter().copied().find(|step| *step != Step::Settle);
     match first {
         Some(step) => start_step(draft, step, 1),
@@ -76,7 +77,7 @@ fn end(draft: &mut Draft) {
     }
 }
 
-fn start_step(draft: &mut Draft, step: Step, attempt: u32) {
+pub(super) fn start_step(draft: &mut Draft, step: Step, attempt: u32) {
     let Some(instance) = draft.state() else { return };
     let Some(command) = instance.operation.as_ref().map(|operation| operation.command) else { return };
     let deadline = policy::of(step).deadline;
@@ -142,6 +143,13 @@ fn action(instance: &Instance, step: Step, attempt: u32, now: crate::time::Times
             }))
         }
         Step::RestartEngine => Some(agent(AgentVerb::Restart)),
+        Step::GrowVolume => Some(Action::GrowVolume { size_gib: instance.wanted_volume_gib() }),
+        Step::MeasureVolume => Some(Action::MeasureVolume),
+        Step::GrowFilesystem => Some(agent(AgentVerb::GrowVolume { volume_gib: instance.volume_gib })),
+        Step::ResizeServer => Some(Action::ResizeServer { flavor: instance.wanted_flavor().clone() }),
+        Step::ResizeEngine => Some(agent(resize::engine(instance.wanted_flavor()))),
+        Step::RestoreServer => Some(Action::ResizeServer { flavor: instance.flavor.clone() }),
+        Step::RestoreEngine => Some(agent(resize::engine(&instance.flavor))),
         Step::DeleteServer => Some(Action::DeleteServer),
         Step::DeleteVolume => Some(Action::DeleteVolume),
         Step::ReleaseAddress => Some(Action::ReleaseAddress),
@@ -154,7 +162,9 @@ pub fn step_ended(draft: &mut Draft, effect: &EffectId, outcome: &Outcome) {
     match outcome {
         // What the interrupted effect came to does not matter: the teardown asks by name.
         _ if operation.step == Step::Settle => next_step(draft, &operation),
+        Ok(produced) if operation.step == Step::MeasureVolume => resize::volume_measured(draft, &operation, produced),
         Ok(produced) => {
+            resize::step_done(draft, operation.step);
             if *produced != crate::instance::effect::Produced::Nothing {
                 draft.push(Event::Learnt { produced: produced.clone() });
             }
@@ -173,12 +183,11 @@ pub fn step_ended(draft: &mut Draft, effect: &EffectId, outcome: &Outcome) {
     }
 }
 
-/// A teardown goes on whatever it meets, as long as it has attempts: what it leaves would belong to nobody.
+/// An undo goes on whatever it meets, as long as it has attempts: what a teardown leaves would belong to nobody.
 fn may_retry(draft: &Draft, operation: &Operation, failure: &Failure) -> bool {
-    let is_teardown = matches!(operation.kind, OperationKind::Delete | OperationKind::CleanUp);
     let attempts = policy::of(operation.step).attempts;
     let attempts = if is_forced(draft, operation) { attempts.min(policy::FORCED_ATTEMPTS) } else { attempts };
-    (failure.retryable || is_teardown) && operation.attempt < attempts
+    (failure.retryable || operation.kind.is_undo()) && operation.attempt < attempts
 }
 
 fn is_forced(draft: &Draft, operation: &Operation) -> bool {
@@ -248,7 +257,12 @@ pub(super) fn finish(draft: &mut Draft, operation: &Operation) {
         draft.push(Event::Removed);
         return;
     }
-    if matches!(operation.kind, OperationKind::Create | OperationKind::Restart) {
+    resize::finished(draft, operation);
+    let starts_engine = matches!(
+        operation.kind,
+        OperationKind::Create | OperationKind::Restart | OperationKind::ResizeFlavor | OperationKind::UndoResizeFlavor
+    );
+    if starts_engine {
         // The agent's last word was that the engine is up; its heartbeat may come after.
         let (contact, engine) = (AgentContact::Heard, EngineState::Running);
         if draft.state().is_some_and(|instance| (instance.health.contact, instance.health.engine) != (contact, engine))
@@ -263,7 +277,7 @@ pub(super) fn finish(draft: &mut Draft, operation: &Operation) {
     draft.push(Event::OperationEnded { broken, at });
 }
 
-fn fail(draft: &mut Draft, operation: &Operation, failure: &Failure) {
+pub(super) fn fail(draft: &mut Draft, operation: &Operation, failure: &Failure) {
     let at = draft.now();
     let message = match operation.kind {
         OperationKind::Create => format!("The instance could not be created: {}.", failure.message),
@@ -272,6 +286,10 @@ fn fail(draft: &mut Draft, operation: &Operation, failure: &Failure) {
         OperationKind::CleanUp => format!("What a failed create left could not be taken away: {}.", failure.message),
         // It asks for nothing: there is nothing that could fail.
         OperationKind::Reset => return end(draft),
+        OperationKind::ResizeVolume
+        | OperationKind::ResizeFlavor
+        | OperationKind::UndoResizeVolume
+        | OperationKind::UndoResizeFlavor => return resize::failed(draft, operation, failure),
     };
     let mut details = describe(operation, failure);
     // Why the create failed still matters when its clean-up fails too.
@@ -295,7 +313,8 @@ fn fail(draft: &mut Draft, operation: &Operation, failure: &Failure) {
             start_first_step(draft, OperationKind::CleanUp);
         }
         OperationKind::Restart | OperationKind::Reset => draft.push(Event::OperationEnded { broken: false, at }),
-        OperationKind::Delete | OperationKind::CleanUp => draft.push(Event::OperationEnded { broken: true, at }),
+        // A resize was seen to above.
+        _ => draft.push(Event::OperationEnded { broken: true, at }),
     }
 }
 

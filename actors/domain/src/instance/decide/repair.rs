@@ -37,6 +37,12 @@ fn fault(abandoned: &Operation, at: crate::time::Timestamp) -> Fault {
         OperationKind::Restart | OperationKind::Reset => {
             "The status was reset during the restart, which may still be carried out."
         }
+        OperationKind::ResizeVolume
+        | OperationKind::ResizeFlavor
+        | OperationKind::UndoResizeVolume
+        | OperationKind::UndoResizeFlavor => {
+            "The status was reset during the resize: the size may be the old or the new one. Ask for it again."
+        }
     };
     let (kind, step, attempt) = (abandoned.kind.as_str(), abandoned.step.as_str(), abandoned.attempt);
     Fault { message: message.into(), at, details: format!("{kind} {step} attempt {attempt}: given up on [reset]") }

@@ -4,7 +4,7 @@ use coffer_domain::{
     instance::{
         Event,
         effect::Produced,
-        state::{AgentContact, Task, TaskKind, Waiting},
+        state::{AgentContact, Resize, Task, TaskKind, Waiting},
         workflow::Step,
     },
     quota::Charge,
@@ -15,7 +15,7 @@ use coffer_protocol::report::EngineState;
 use super::{effect_id, inventory, rows};
 use crate::support::{
     golden::Samples,
-    samples::{START, address, command_id},
+    samples::{START, address, command_id, large_flavor},
 };
 
 /// One of each. The match stops compiling when an event is added: give it a sample.
@@ -28,6 +28,9 @@ fn events() -> Vec<Event> {
         Event::Created { instance: Box::new(rows::ordered()) },
         Event::QuotaCharged { charge },
         Event::QuotaRefunded { charge },
+        Event::ResizeWanted { resize: Resize { flavor: None, volume_gib: Some(3) } },
+        Event::VolumeSized { volume_gib: 3 },
+        Event::FlavorSet { flavor: large_flavor() },
         Event::OperationStarted { operation: Box::new(rows::operation()), at },
         Event::StepStarted { step: Step::EnsureVolume, attempt: 2, waiting: Waiting::Effect { effect: effect_id() } },
         Event::StepDelayed { failure: rows::fault().details },
@@ -55,6 +58,9 @@ fn events() -> Vec<Event> {
             Event::Created { .. }
             | Event::QuotaCharged { .. }
             | Event::QuotaRefunded { .. }
+            | Event::ResizeWanted { .. }
+            | Event::VolumeSized { .. }
+            | Event::FlavorSet { .. }
             | Event::OperationStarted { .. }
             | Event::StepStarted { .. }
             | Event::StepDelayed { .. }

@@ -7,7 +7,7 @@ use coffer_domain::{
     instance::{
         Instance,
         state::{
-            AgentContact, Fault, FirstContents, Health, InstanceDatastore, Operation, OperationKind, Presence,
+            AgentContact, Fault, FirstContents, Health, InstanceDatastore, Operation, OperationKind, Presence, Resize,
             Resources, RootEnabled, Task, TaskKind, UserState, Waiting,
         },
         view,
@@ -22,8 +22,8 @@ use super::{effect_id, new_passwords, user_change};
 use crate::support::{
     golden::Samples,
     samples::{
-        CLERK, MYSQL_10_11, SHOP, START, address, catalogue, command_id, instance, new_database, new_user, password,
-        server_key, small_flavor, tenant, user_key,
+        CLERK, MYSQL_10_11, SHOP, START, address, catalogue, command_id, instance, large_flavor, new_database,
+        new_user, password, server_key, small_flavor, tenant, user_key,
     },
 };
 
@@ -45,6 +45,7 @@ pub fn operation() -> Operation {
         attempt: 2,
         waiting: Waiting::Effect { effect: effect_id() },
         first_contents: FirstContents { databases: vec![new_database(SHOP)], users: vec![new_user(CLERK, &[SHOP])] },
+        because: None,
     }
 }
 
@@ -71,6 +72,7 @@ pub fn ordered() -> Instance {
         server_key: server_key(),
         resources: Resources::default(),
         operation: None,
+        resize: Resize::default(),
         tasks: BTreeMap::new(),
         health: Health {
             contact: AgentContact::Silent,
@@ -104,6 +106,7 @@ fn full() -> Instance {
             server: Some("server-1".into()),
         },
         operation: Some(operation()),
+        resize: Resize { flavor: Some(large_flavor()), volume_gib: Some(3) },
         tasks: BTreeMap::from([
             (command_id(2), task(TaskKind::CreateDatabases { databases: vec![new_database("stock")] })),
             (command_id(3), task(TaskKind::DropDatabase { name: "staff".into() })),
@@ -153,8 +156,15 @@ fn broken() -> Instance {
 
 /// With an operation of this kind, in its first step.
 fn during(kind: OperationKind) -> Instance {
-    let operation =
-        Operation { kind, step: kind.steps()[0], attempt: 1, first_contents: FirstContents::default(), ..operation() };
+    let undoes_resize = matches!(kind, OperationKind::UndoResizeVolume | OperationKind::UndoResizeFlavor);
+    let operation = Operation {
+        kind,
+        step: kind.steps()[0],
+        attempt: 1,
+        first_contents: FirstContents::default(),
+        because: undoes_resize.then(fault),
+        ..operation()
+    };
     Instance { operation: Some(operation), ..ordered() }
 }
 
@@ -165,6 +175,10 @@ fn instances() -> Vec<(&'static str, Instance)> {
         OperationKind::Delete,
         OperationKind::CleanUp,
         OperationKind::Reset,
+        OperationKind::ResizeVolume,
+        OperationKind::ResizeFlavor,
+        OperationKind::UndoResizeVolume,
+        OperationKind::UndoResizeFlavor,
     ];
     let mut samples = vec![("full", full()), ("ordered", ordered()), ("broken", broken())];
     samples.extend(kinds.map(|kind| (kind.as_str(), during(kind))));

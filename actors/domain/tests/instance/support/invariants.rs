@@ -108,6 +108,11 @@ fn check_action(partition: &Partition, operation: &Operation, effect: &EffectId)
         (Step::Settle, _) => true,
         (Step::PrepareDatabase, Action::Agent(order)) => matches!(order.verb, AgentVerb::Prepare { .. }),
         (Step::RestartEngine, Action::Agent(order)) => order.verb == AgentVerb::Restart,
+        (Step::GrowFilesystem, Action::Agent(order)) => matches!(order.verb, AgentVerb::GrowVolume { .. }),
+        (Step::ResizeEngine | Step::RestoreEngine, Action::Agent(order)) => {
+            matches!(order.verb, AgentVerb::Resize { .. })
+        }
+        (Step::ResizeServer | Step::RestoreServer, Action::ResizeServer { .. }) => true,
         (step, action) => step.as_str() == action.as_str(),
     };
     assert!(fits, "{} waits for {}", operation.step.as_str(), action.as_str());

@@ -4,7 +4,7 @@
 //! The outside keeps to its contract and to no more: a call is carried out at most until its deadline, perhaps done
 //! although it is reported as failed, perhaps never answered; answers come late or twice.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use coffer_domain::{
     ids::{EffectId, InstanceId},
@@ -48,8 +48,10 @@ pub enum Fate {
 pub struct World {
     pub partition: Partition,
     pub addresses: BTreeSet<InstanceId>,
-    pub volumes: BTreeSet<InstanceId>,
-    pub servers: BTreeSet<InstanceId>,
+    /// With their sizes in GiB.
+    pub volumes: BTreeMap<InstanceId, u32>,
+    /// With their flavors.
+    pub servers: BTreeMap<InstanceId, String>,
     pub calls: Vec<Call>,
     pub past_answers: VecDeque<(InstanceId, EffectId, Outcome)>,
     pub past_timers: VecDeque<(InstanceId, TimerId)>,
@@ -77,8 +79,8 @@ impl World {
         Self {
             partition,
             addresses: BTreeSet::new(),
-            volumes: BTreeSet::new(),
-            servers: BTreeSet::new(),
+            volumes: BTreeMap::new(),
+            servers: BTreeMap::new(),
             calls: Vec::new(),
             past_answers: VecDeque::new(),
             past_timers: VecDeque::new(),
@@ -109,6 +111,9 @@ impl World {
                 assert!(forced && !reason.is_empty(), "{step:?} is left behind without need or reason");
                 self.handed_over(id, *step);
             }
+        }
+        if self.partition.instances.get(&id).is_some_and(|instance| instance.operation.is_none() && !instance.broken) {
+            self.assert_sizes(id);
         }
         let has = |wanted: fn(&Event) -> bool| decision.events.iter().any(wanted);
         let cleaned_up = operation.is_some_and(|operation| operation.kind == OperationKind::CleanUp)
@@ -145,13 +150,18 @@ impl World {
             Action::EnsureAddress | Action::EnsureVolume { .. } => assert_eq!(kind, Some(OperationKind::Create)),
             Action::EnsureServer(_) => {
                 assert_eq!(kind, Some(OperationKind::Create));
-                assert!(self.addresses.contains(&id) && self.volumes.contains(&id), "a server without its parts");
+                assert!(self.addresses.contains(&id) && self.volumes.contains_key(&id), "a server without its parts");
             }
             Action::DeleteServer => assert_ne!(kind, Some(OperationKind::Create)),
             Action::DeleteVolume | Action::ReleaseAddress => {
                 assert_ne!(kind, Some(OperationKind::Create));
-                assert!(!self.servers.contains(&id), "the server still has it");
+                assert!(!self.servers.contains_key(&id), "the server still has it");
             }
+            Action::GrowVolume { size_gib } => {
+                assert!(self.volumes[&id] <= *size_gib, "a volume never shrinks");
+            }
+            Action::MeasureVolume => assert_eq!(kind, Some(OperationKind::UndoResizeVolume)),
+            Action::ResizeServer { .. } => assert!(self.servers.contains_key(&id), "no server to resize"),
             Action::Agent(_) => {}
         }
     }
@@ -168,8 +178,11 @@ impl World {
         let id = effect.instance;
         match &effect.action {
             Action::EnsureAddress => drop(self.addresses.insert(id)),
-            Action::EnsureVolume { .. } => drop(self.volumes.insert(id)),
-            Action::EnsureServer(_) => drop(self.servers.insert(id)),
+            Action::EnsureVolume { size_gib, .. } => drop(self.volumes.entry(id).or_insert(*size_gib)),
+            Action::EnsureServer(order) => drop(self.servers.entry(id).or_insert(order.flavor.id.clone())),
+            Action::GrowVolume { size_gib } => drop(self.volumes.insert(id, *size_gib)),
+            Action::ResizeServer { flavor } => drop(self.servers.insert(id, flavor.id.clone())),
+            Action::MeasureVolume => {}
             Action::DeleteServer => drop(self.servers.remove(&id)),
             Action::DeleteVolume => drop(self.volumes.remove(&id)),
             Action::ReleaseAddress => drop(self.addresses.remove(&id)),
@@ -177,11 +190,29 @@ impl World {
         }
     }
 
+    /// What a call tells that was carried out.
+    fn produced(&self, effect: &Effect) -> Produced {
+        match effect.action {
+            Action::MeasureVolume => Produced::VolumeSize { size_gib: self.volumes[&effect.instance] },
+            ref action => produced(action),
+        }
+    }
+
+    /// Outside is what the instance says; either size, where it says that it does not know.
+    fn assert_sizes(&self, id: InstanceId) {
+        let instance = &self.partition.instances[&id];
+        let (Some(size), Some(flavor)) = (self.volumes.get(&id), self.servers.get(&id)) else { return };
+        assert!([instance.volume_gib, instance.wanted_volume_gib()].contains(size), "{size} GiB: {instance:?}");
+        let flavors = [&instance.flavor.id, &instance.wanted_flavor().id];
+        assert!(flavors.contains(&flavor) || instance.fault.is_some(), "flavor {flavor}: {instance:?}");
+        assert!(instance.resize.is_none() || instance.fault.is_some(), "a size in doubt, and nobody is told");
+    }
+
     /// Lets the outside deal with one call.
     pub fn answer(&mut self, position: usize, fate: Fate) {
         let Call { effect, .. } = self.calls.remove(position);
         let outcome = match fate {
-            Fate::Done | Fate::Lost { done: true } => Ok(produced(&effect.action)),
+            Fate::Done | Fate::Lost { done: true } => Ok(self.produced(&effect)),
             Fate::Failed { retryable, .. } => Err(failure(retryable)),
             Fate::Lost { done: false } => Err(failure(true)),
         };
@@ -274,7 +305,7 @@ impl World {
             let operation = self.partition.instances.get(*id).and_then(|instance| instance.operation.as_ref());
             operation.is_some_and(|operation| operation.waiting == Waiting::Agent)
         };
-        let Some(id) = self.servers.iter().find(waits).copied() else { return false };
+        let Some(id) = self.servers.keys().find(waits).copied() else { return false };
         self.give(id, &Input::Observed(Observation::Heard { engine: EngineState::Absent })).unwrap();
         true
     }
@@ -282,8 +313,8 @@ impl World {
     pub fn assert_nothing_left(&self, id: InstanceId) {
         let under_way = self.calls.iter().any(|call| call.effect.instance == id);
         assert!(!under_way, "a call for {id} is under way");
-        assert!(!self.servers.contains(&id), "the server of {id} is left");
-        assert!(!self.volumes.contains(&id), "the volume of {id} is left");
+        assert!(!self.servers.contains_key(&id), "the server of {id} is left");
+        assert!(!self.volumes.contains_key(&id), "the volume of {id} is left");
         assert!(!self.addresses.contains(&id), "the address of {id} is left");
     }
 }

@@ -40,6 +40,10 @@ pub fn small_flavor() -> Flavor {
     Flavor { id: "1".into(), name: "db.small".into(), memory_mib: 512, vcpus: 1, disk_gib: 0, ephemeral_gib: 0 }
 }
 
+pub fn large_flavor() -> Flavor {
+    Flavor { id: "2".into(), name: "db.large".into(), memory_mib: 2048, vcpus: 2, disk_gib: 0, ephemeral_gib: 0 }
+}
+
 pub fn catalogue() -> Catalogue {
     let datastore = Uuid::from_u128(0x8f11_ee71_6b1c_4c5d_9c5b_0000_0000_0001);
     let version = |id, name: &str, active| DatastoreVersion {
@@ -56,7 +60,7 @@ pub fn catalogue() -> Catalogue {
             versions: vec![version(MYSQL_10_11, "10.11", true), version(WITHDRAWN_VERSION, "10.5", false)],
             default_version: Some(MYSQL_10_11),
         }],
-        flavors: vec![small_flavor()],
+        flavors: vec![small_flavor(), large_flavor()],
         default_datastore: Some(datastore),
         volume_types: Vec::new(),
     }
@@ -102,6 +106,14 @@ pub fn order() -> Create {
 
 pub fn create() -> Command {
     Command::Create(Box::new(order()))
+}
+
+pub fn resize_volume(volume_gib: u32) -> Command {
+    Command::ResizeVolume { volume_gib }
+}
+
+pub fn resize_flavor(flavor: &str) -> Command {
+    Command::ResizeFlavor { flavor: flavor.into() }
 }
 
 pub fn create_databases(name: &str) -> Command {
@@ -165,7 +177,14 @@ pub fn produced(action: &Action) -> Produced {
         Action::EnsureAddress => Produced::Address(address()),
         Action::EnsureVolume { .. } => Produced::Volume { id: "volume-1".into() },
         Action::EnsureServer(_) => Produced::Server { id: "server-1".into() },
-        Action::DeleteServer | Action::DeleteVolume | Action::ReleaseAddress | Action::Agent(_) => Produced::Nothing,
+        // Nothing has grown, unless a model of the outside knows better.
+        Action::MeasureVolume => Produced::VolumeSize { size_gib: 0 },
+        Action::GrowVolume { .. }
+        | Action::ResizeServer { .. }
+        | Action::DeleteServer
+        | Action::DeleteVolume
+        | Action::ReleaseAddress
+        | Action::Agent(_) => Produced::Nothing,
     }
 }
 

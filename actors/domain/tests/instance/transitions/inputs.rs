@@ -5,7 +5,7 @@ use coffer_domain::{
     ids::{CommandId, EffectId, TenantId},
     instance::{
         Input,
-        effect::{Observation, Outcome, TimerId},
+        effect::{Action, Observation, Outcome, Produced, TimerId},
         state::Waiting,
     },
 };
@@ -15,7 +15,8 @@ use crate::support::{
     partition::Partition,
     samples::{
         CLERK, SHOP, change_passwords, change_user, command_id, create, create_databases, create_users, disable_root,
-        drop_database, drop_user, enable_root, grant, hiccup, produced, refusal, rename, reset_status, revoke, tenant,
+        drop_database, drop_user, enable_root, grant, hiccup, produced, refusal, rename, reset_status, resize_flavor,
+        resize_volume, revoke, tenant,
     },
 };
 
@@ -42,6 +43,8 @@ fn commands(partition: &Partition) -> Vec<(String, Partition, Input)> {
         create(),
         Command::Delete,
         Command::Restart,
+        resize_volume(3),
+        resize_flavor("2"),
         create_databases(new_name),
         drop_database(SHOP),
         create_users("buyer"),
@@ -69,7 +72,10 @@ fn outcomes(partition: &Partition) -> Vec<(String, Partition, Input)> {
     for (effect, outstanding) in &partition.effects {
         let whose = if is_of_a_task(partition, effect) { "task's outcome" } else { "outcome" };
         let good: Outcome = Ok(produced(&outstanding.effect.action));
-        for (word, outcome) in [("ok", good), ("failed for now", hiccup()), ("failed for good", refusal())] {
+        let grown: Outcome = Ok(Produced::VolumeSize { size_gib: 3 });
+        let is_measured = outstanding.effect.action == Action::MeasureVolume;
+        let fates = [("ok", good), ("failed for now", hiccup()), ("failed for good", refusal())];
+        for (word, outcome) in fates.into_iter().chain(is_measured.then_some(("says that it has grown", grown))) {
             outcomes.push((format!("{whose} {word}"), effect.clone(), outcome));
         }
     }

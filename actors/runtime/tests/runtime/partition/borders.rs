@@ -6,6 +6,7 @@ use coffer_domain::{
         state::OperationKind,
         view::{OperatingStatus, Status},
     },
+    quota::Usage,
 };
 use coffer_protocol::report::EngineState;
 use coffer_runtime::{
@@ -17,7 +18,7 @@ use crate::support::{
     faults::Stop,
     invariants,
     poll::run,
-    samples::{command_id, create, envelope, instance},
+    samples::{command_id, create, envelope, instance, resize_flavor},
     world::{PARTITION, World, tenants},
 };
 
@@ -99,6 +100,34 @@ fn a_restart_is_done_once_whichever_border_it_dies_at() {
             assert!(!world.faults.clear(), "{border} was never reached");
             assert_eq!(world.instance(id).operation, None);
             assert_eq!(world.outside.things().done("restart"), 1, "{border}");
+        }
+    });
+}
+
+#[test]
+fn a_resize_is_done_once_whichever_border_it_dies_at() {
+    run(async {
+        let volume =
+            (OperationKind::ResizeVolume, Command::ResizeVolume { volume_gib: 3 }, "grow_volume", "grow_volume");
+        let flavor = (OperationKind::ResizeFlavor, resize_flavor(), "resize_server", "resize");
+        for (kind, command, first_step, verb) in [volume, flavor] {
+            for border in borders::of(kind) {
+                let mut world = World::new();
+                let id = world.active(1).await;
+                world.faults.stop(Stop::At(border.clone()));
+                let order = envelope(command_id(COMMAND), id, command.clone(), world.now);
+                ask_through_a_crash(&mut world, &order, &border, first_step).await;
+                world.come_to_rest().await;
+
+                assert!(!world.faults.clear(), "{border} was never reached");
+                let instance = world.instance(id);
+                assert_eq!((&instance.operation, &instance.fault), (&None, &None), "{border}");
+                let sizes = (instance.volume_gib, instance.flavor.id.as_str());
+                assert_eq!(sizes, if verb == "resize" { (2, "2") } else { (3, "1") }, "{border}");
+                let usage = world.store().usage(PARTITION, &tenants()[0]).unwrap();
+                assert_eq!(usage, Usage::default().charged(instance.charge()), "{border}");
+                assert_eq!(world.outside.things().done(verb), 1, "{border}");
+            }
         }
     });
 }

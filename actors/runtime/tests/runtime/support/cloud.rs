@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use coffer_ports::{
     Error, Result,
-    cloud::{Address, Compute, Network, Owner, ServerRequest, VolumeRequest, Volumes},
+    cloud::{Address, Compute, Network, Owner, ResizeRequest, ServerRequest, VolumeRequest, Volumes},
 };
 use coffer_protocol::boot::{Bootstrap, FirstBoot};
 use coffer_runtime::dispatcher::Connectors;
@@ -145,6 +145,14 @@ impl Volumes for Cloud {
         Ok(self.outside.things().ensure_volume(&request.owner.instance))
     }
 
+    async fn grow_volume(&self, owner: &Owner, _size_gib: u32) -> Result<()> {
+        self.begin("grow_volume", owner).await.map(drop)
+    }
+
+    async fn measure_volume(&self, owner: &Owner) -> Result<u32> {
+        self.begin("measure_volume", owner).await.map(|_under_way| 1)
+    }
+
     async fn delete_volume(&self, owner: &Owner) -> Result<()> {
         let _under_way = self.begin("delete_volume", owner).await?;
         self.outside.things().delete_volume(&owner.instance);
@@ -164,6 +172,10 @@ impl Compute for Cloud {
             self.calls().servers.insert(name.clone(), guest.abort_handle());
         }
         Ok(format!("server-{name}"))
+    }
+
+    async fn resize_server(&self, request: &ResizeRequest) -> Result<()> {
+        self.begin("resize_server", &request.owner).await.map(drop)
     }
 
     async fn delete_server(&self, owner: &Owner) -> Result<()> {

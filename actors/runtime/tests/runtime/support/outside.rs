@@ -113,6 +113,10 @@ impl Outside {
                 things.ensure_server(&name);
                 return Produced::Server { id: format!("server-{name}") };
             }
+            Action::GrowVolume { .. } | Action::ResizeServer { .. } => {
+                assert!(things.servers.contains(&name), "no {name}")
+            }
+            Action::MeasureVolume => return Produced::VolumeSize { size_gib: 1 },
             Action::DeleteServer => things.delete_server(&name),
             Action::DeleteVolume => things.delete_volume(&name),
             Action::ReleaseAddress => things.release_address(&name),
@@ -129,6 +133,8 @@ fn verb(verb: &AgentVerb) -> &'static str {
     match verb {
         AgentVerb::Prepare { .. } => "prepare",
         AgentVerb::Restart => "restart",
+        AgentVerb::Resize { .. } => "resize",
+        AgentVerb::GrowVolume { .. } => "grow_volume",
         AgentVerb::CreateDatabases { .. } => "create_databases",
         AgentVerb::DropDatabase { .. } => "drop_database",
         AgentVerb::CreateUsers { .. } => "create_users",

@@ -49,17 +49,19 @@ pub fn catalogue() -> Catalogue {
             }],
             default_version: Some(version),
         }],
-        flavors: vec![Flavor {
-            id: "1".into(),
-            name: "db.small".into(),
-            memory_mib: 512,
-            vcpus: 1,
-            disk_gib: 0,
-            ephemeral_gib: 0,
-        }],
+        flavors: vec![flavor("1", 512), flavor("2", 1024)],
         default_datastore: Some(datastore),
         volume_types: Vec::new(),
     }
+}
+
+fn flavor(id: &str, memory_mib: u64) -> Flavor {
+    Flavor { id: id.into(), name: format!("db.{id}"), memory_mib, vcpus: 1, disk_gib: 0, ephemeral_gib: 0 }
+}
+
+/// To the other flavor.
+pub fn resize_flavor() -> Command {
+    Command::ResizeFlavor { flavor: "2".into() }
 }
 
 /// An instance with 2 GiB, the database [`SHOP`] and the user [`CLERK`].

@@ -56,6 +56,8 @@ pub(super) fn validate(command: &AgentCommand) -> Result<(), Failure> {
         | AgentCommand::DisableRoot
         | AgentCommand::Revoke { .. }
         | AgentCommand::Restart
+        | AgentCommand::Resize { .. }
+        | AgentCommand::GrowVolume { .. }
         | AgentCommand::Rotate { .. } => Ok(()),
     }
 }
