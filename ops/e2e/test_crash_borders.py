@@ -1,4 +1,4 @@
-"""`kill -9` of Coffer at every border of a create and of a delete, where its durability is decided."""
+"""`kill -9` of Coffer at every border of a create, a delete and a resize, where its durability is decided."""
 
 import subprocess
 from collections.abc import Callable
@@ -51,6 +51,45 @@ def test_a_kill_at_every_border(
             for border, failure in (item for result in results for item in result.items()):
                 with subtests.test(border=border):
                     assert failure is None, failure
+
+
+@pytest.mark.timeout(600)
+def test_a_kill_at_every_border_of_a_resize(bin_dir: Path, new_coffer: Callable[[], Coffer], subtests: pytest.Subtests):
+    coffer = new_coffer()
+    coffer.start()
+    instance = coffer.api.create("sized")["id"]
+    coffer.stop()
+    memory = {"1": 256, "2": 512}
+    flavor = "1"
+    for border in borders(bin_dir, "resize-flavor"):
+        flavor = "2" if flavor == "1" else "1"
+        with subtests.test(border=border):
+            resize_through_crash(coffer, instance, flavor, border)
+            row = coffer.api.wait_healthy(instance)
+            assert row["flavor"]["id"] == flavor and "fault" not in row, row
+            assert coffer.api.quota_in_use()["ram"] == memory[flavor]
+            assert len(processes.engines(coffer.state_dir)) == 1
+            coffer.stop()
+
+
+def resize_through_crash(coffer: Coffer, instance: str, flavor: str, border: str) -> None:
+    """Orders another flavor of a Coffer that kills itself at `border`, and sees it through after a restart."""
+    coffer.start(crash_at=border)
+    coffer.api.wait_healthy(instance)
+    order_flavor = {"resize": {"flavorRef": flavor}}
+    answered = False
+    try:
+        coffer.api.post(f"/instances/{instance}/action", order_flavor)
+        answered = True
+    except requests.RequestException:
+        answered = False  # it died with the request in its hands: nobody knows yet
+    assert coffer.wait_killed(CRASH_TIMEOUT_S) == SIGKILLED
+    coffer.start()
+    row = coffer.api.instance(instance)
+    if row["status"] == "ACTIVE" and row["flavor"]["id"] != flavor:
+        assert not answered, "an answered resize was lost"
+        coffer.api.wait_healthy(instance)
+        coffer.api.post(f"/instances/{instance}/action", order_flavor)
 
 
 def play(coffer: Coffer, one: Round) -> dict[str, str | None]:

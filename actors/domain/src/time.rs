@@ -18,6 +18,8 @@ pub const SECOND: Millis = 1000;
 pub const MINUTE: Millis = 60 * SECOND;
 /// Milliseconds in an hour.
 pub const HOUR: Millis = 60 * MINUTE;
+/// Milliseconds in a day.
+pub const DAY: Millis = 24 * HOUR;
 
 impl Add<Millis> for Timestamp {
     type Output = Timestamp;

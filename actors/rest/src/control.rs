@@ -7,7 +7,7 @@ use coffer_domain::{
     catalogue::Catalogue,
     command::Envelope,
     ids::{CommandId, InstanceId, TenantId},
-    instance::view::InstanceView,
+    instance::{journal::Entry, view::InstanceView},
     quota::{Limits, Usage},
     rejection::Rejection,
     sealed::{Sealed, ServerKey},
@@ -43,6 +43,16 @@ pub trait ControlPlane: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<InstanceView>, Unavailable>;
 
+    /// At most `limit` entries of the journal of this tenant's instance, strictly after number `after`. `None` when there
+    /// is no journal; there may be one when the instance is gone.
+    fn journal(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Option<Journal>, Unavailable>;
+
     /// What the tenant has of its quota; zero for a tenant that was never heard of.
     fn usage(&self, tenant: &TenantId) -> Result<Usage, Unavailable>;
 
@@ -69,6 +79,15 @@ pub struct Accepted {
     pub command: CommandId,
     /// The instance's row after the commit, where there is one.
     pub instance: Option<InstanceView>,
+}
+
+/// A part of an instance's journal.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Journal {
+    /// Entries that were dropped since the journal had grown too long.
+    pub dropped: u64,
+    /// With their numbers, in order.
+    pub entries: Vec<(u64, Entry)>,
 }
 
 /// The store cannot answer now (503).

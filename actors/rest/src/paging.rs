@@ -82,6 +82,11 @@ impl Page {
         self.marker.as_deref().map(unquote)
     }
 
+    /// The marker as a number; any other text is none.
+    pub fn number_marker(&self) -> Option<u64> {
+        self.marker.as_deref().and_then(|marker| marker.parse().ok())
+    }
+
     /// The marker as a position among instance ids; any text has one.
     pub fn id_marker(&self) -> Option<InstanceId> {
         self.marker.as_deref().and_then(position).map(InstanceId)

@@ -54,6 +54,7 @@ fn tenant_routes(services: &mut ServiceConfig) {
         .route("/instances/{instance}", put().to(instances::update::update))
         .route("/instances/{instance}", patch().to(instances::update::update))
         .route("/instances/{instance}/action", post().to(instances::action::act))
+        .route("/instances/{instance}/journal", get().to(instances::journal::list))
         .route("/instances/{instance}/databases", get().to(databases::list))
         .route("/instances/{instance}/databases", post().to(databases::create))
         .route("/instances/{instance}/databases/{database}", get().to(databases::show))

@@ -10,7 +10,7 @@ use actix::prelude::*;
 use coffer_domain::{
     catalogue::Catalogue,
     ids::{InstanceId, TenantId},
-    instance::{Context as DecisionContext, Decision, Input, Instance, decide, evolve},
+    instance::{Context as DecisionContext, Decision, Input, Instance, decide, evolve, journal},
     quota::{Limits, Usage},
     rejection::{Rejection, RejectionKind},
     time::{MINUTE, Millis, Timestamp},
@@ -40,6 +40,7 @@ pub struct Considered {
     pub decision: Decision,
     pub before: Option<Arc<Instance>>,
     pub after: Option<Arc<Instance>>,
+    pub journal: Vec<journal::Entry>,
 }
 
 /// The batch is committed: what was tentative is true.
@@ -80,12 +81,15 @@ impl Handler<Consider> for InstanceActor {
             limits: &message.limits,
         };
         let decision = decide(before.as_deref(), &message.input, &context)?;
-        if decision.events.is_empty() {
-            return Ok(Considered { decision, after: before.clone(), before });
-        }
-        let after = decision.events.iter().fold(before.as_deref().cloned(), evolve).map(Arc::new);
-        self.tentative = Some(after.clone());
-        Ok(Considered { decision, before, after })
+        let after = if decision.events.is_empty() {
+            before.clone()
+        } else {
+            let after = decision.events.iter().fold(before.as_deref().cloned(), evolve).map(Arc::new);
+            self.tentative = Some(after.clone());
+            after
+        };
+        let journal = journal::entries(&message.input, &decision, before.as_deref(), after.as_deref(), message.now);
+        Ok(Considered { decision, before, after, journal })
     }
 }
 

@@ -82,6 +82,11 @@ const INTAKE_REFUSED: Described = Described::counter(
 );
 const READS_FAILED: Described =
     Described::counter("coffer_reads_failed_total", &[], "Reads that the store did not answer.");
+const JOURNAL_ENTRIES_DROPPED: Described = Described::counter(
+    "coffer_journal_entries_dropped_total",
+    &[],
+    "Journal entries that were pushed out by newer ones of the same instance.",
+);
 const STORE_FREE_BYTES: Described =
     Described::gauge("coffer_store_free_bytes", &[], "Bytes free on the store's file system.");
 const STORE_REFUSES: Described = Described::gauge(
@@ -127,6 +132,7 @@ pub fn described() -> Vec<Described> {
         LEFT_BEHIND,
         INTAKE_REFUSED,
         READS_FAILED,
+        JOURNAL_ENTRIES_DROPPED,
         STORE_FREE_BYTES,
         STORE_REFUSES,
         STORE_CHANGES,
@@ -164,6 +170,7 @@ pub struct Metrics {
     pub left_behind: IntCounterVec,
     pub intake_refused: IntCounterVec,
     pub reads_failed: IntCounter,
+    pub journal_entries_dropped: IntCounter,
     pub store_free_bytes: IntGauge,
     /// What is `commands` or `commits`.
     pub store_refuses: IntGaugeVec,
@@ -207,6 +214,7 @@ impl Metrics {
             left_behind: register.counters(&LEFT_BEHIND)?,
             intake_refused: register.counters(&INTAKE_REFUSED)?,
             reads_failed: register.counter(&READS_FAILED)?,
+            journal_entries_dropped: register.counter(&JOURNAL_ENTRIES_DROPPED)?,
             store_free_bytes: register.gauge(&STORE_FREE_BYTES)?,
             store_refuses: register.gauges(&STORE_REFUSES)?,
             store_changes: register.counters(&STORE_CHANGES)?,

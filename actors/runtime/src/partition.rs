@@ -2,6 +2,7 @@
 //! what the step itself has changed, commits one batch, and only then lets memory, clients and the outside know.
 
 mod overlay;
+mod pages;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,7 +10,7 @@ use coffer_domain::{
     catalogue::Catalogue,
     command::Envelope,
     ids::{CommandId, EffectId, InstanceId, TenantId},
-    instance::{Input, InstanceView, effect::Effect, policy::DEDUP_WINDOW, state::Waiting},
+    instance::{Input, InstanceView, effect::Effect, journal, policy::DEDUP_WINDOW, state::Waiting},
     quota::{Limits, Usage},
     rejection::{Rejection, RejectionKind},
     time::Timestamp,
@@ -28,6 +29,9 @@ use crate::{
     timers::Timers,
 };
 use overlay::Overlay;
+
+/// Journals of removed instances that are forgotten at a time.
+const JOURNALS_AT_ONCE: usize = 100;
 
 /// What came of an accepted command.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,6 +161,22 @@ impl Partition {
         Ok(count)
     }
 
+    /// Forgets the journals of instances that are gone long enough, or too many.
+    pub async fn forget_journals(&mut self, now: Timestamp) -> Result<(), StepError> {
+        let before = now + -journal::KEPT_AFTER_REMOVAL;
+        let store = &self.parts.store;
+        let mut keys = Vec::new();
+        for removed in store.forgettable_journals(self.id, before, journal::MAX_REMOVED, JOURNALS_AT_ONCE)? {
+            let row = store.journal_row(self.id, &removed.tenant, removed.instance)?.unwrap_or_default();
+            keys.extend(pages::all_keys(self.id, &removed, &row));
+        }
+        if !keys.is_empty() {
+            let batch = overlay::removal(self.id, coffer_ports::log::Space::Journal, keys);
+            self.parts.log.commit(batch).await.map_err(StepError::NotCommitted)?;
+        }
+        Ok(())
+    }
+
     /// Decides and commits `items` as one batch.
     pub async fn step(&mut self, items: Vec<Item>, now: Timestamp) -> Result<Stepped, StepError> {
         let mut overlay = Overlay::new(self.id);
@@ -197,7 +217,8 @@ impl Partition {
             _ => None,
         };
         let verdict = match self.instances.consider(&tenant, instance, message).await? {
-            Ok(considered) => {
+            Ok(mut considered) => {
+                self.write_journal(overlay, &tenant, instance, &mut considered, now)?;
                 if let Some(border) = outcome_of.and_then(|effect| outcome_border(&considered, &effect)) {
                     self.pass(&[border], Moment::AfterEffect)?;
                 }
@@ -214,6 +235,27 @@ impl Partition {
             CommandDecided { command: origin, result: verdict.label() }.emit(&self.parts.metrics);
         }
         Ok(verdict)
+    }
+
+    fn write_journal(
+        &self,
+        overlay: &mut Overlay,
+        tenant: &TenantId,
+        instance: InstanceId,
+        considered: &mut Considered,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let entries = std::mem::take(&mut considered.journal);
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let stored = match overlay.pages.has(instance) {
+            true => None,
+            false => self.parts.store.journal_row(self.id, tenant, instance)?,
+        };
+        let removed_at = considered.after.is_none().then_some(now);
+        overlay.pages.add(tenant, instance, stored, entries, removed_at);
+        Ok(())
     }
 
     /// The verdict on a command that was accepted before, or that is too old for anybody to know.
@@ -247,6 +289,7 @@ impl Partition {
             self.instances.abort(overlay.touched());
             return Err(StepError::NotCommitted(error));
         }
+        self.parts.metrics.journal_entries_dropped.inc_by(overlay.pages.dropped());
         self.pass(&borders, Moment::AfterCommit)?;
         self.instances.commit(overlay.touched_with_removal()).await;
         overlay.apply(&mut self.usage, &mut self.timers);

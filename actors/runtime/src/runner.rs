@@ -314,12 +314,16 @@ impl Runner {
         }
         self.house_kept_at = now;
         self.partition.passivate(now);
-        match self.partition.forget_old_answers(now, FORGET_AT_ONCE).await {
+        let forgotten = match self.partition.forget_old_answers(now, FORGET_AT_ONCE).await {
+            Ok(_) => self.partition.forget_journals(now).await,
+            Err(error) => Err(error),
+        };
+        match forgotten {
             Err(StepError::NotCommitted(error)) => {
                 self.tell_not_committed(&error);
                 self.reload().await
             }
-            other => other.map(|_| ()).map_err(|reason| self.error(reason)),
+            other => other.map_err(|reason| self.error(reason)),
         }
     }
 

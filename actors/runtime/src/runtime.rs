@@ -32,7 +32,7 @@ use crate::{
     post::{self, Reports},
     room_watch,
     runner::{INBOX, Message, Runner, RunnerError, RunnerParts},
-    store::{Store, StoreError, keys, room::Standing, rows},
+    store::{Journal, Store, StoreError, keys, room::Standing, rows},
     telemetry::{IntakeRefused, ReadFailed},
     vault::Vault,
 };
@@ -230,6 +230,17 @@ impl Runtime {
         limit: usize,
     ) -> Result<Vec<InstanceView>, StoreError> {
         self.told(self.store.views(partition_of(tenant), tenant, marker, limit))
+    }
+
+    /// At most `limit` entries of an instance's journal after number `after`; `None` when there is no journal.
+    pub fn journal(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Option<Journal>, StoreError> {
+        self.store.journal(partition_of(tenant), tenant, id, after, limit)
     }
 
     pub fn usage(&self, tenant: &TenantId) -> Result<Usage, StoreError> {

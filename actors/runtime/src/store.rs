@@ -2,6 +2,7 @@
 //!
 //! Reads take no lock and touch no actor. Only a [`coffer_ports::log::Log`] writes.
 
+mod journal;
 pub mod keys;
 pub mod room;
 pub mod rows;
@@ -21,6 +22,7 @@ use rocksdb::{
 };
 
 use crate::timers::OwnedTimer;
+pub use journal::Journal;
 use room::Room;
 
 /// Memory that RocksDB may hold in unflushed rows, over all column families, in bytes.
@@ -61,13 +63,20 @@ impl Store {
         options.create_missing_column_families(true);
         // Of the family `default`, which nothing is written to.
         options.set_write_buffer_size(WRITE_BUFFER_BYTES);
-        let families = SPACES.iter().map(|space| {
-            let mut family = Options::default();
-            family.set_compression_type(DBCompressionType::Lz4);
-            family.set_write_buffer_size(WRITE_BUFFER_BYTES);
-            ColumnFamilyDescriptor::new(family_name(*space), family)
-        });
-        let db = DB::open_cf_descriptors(&options, directory, families).map_err(|error| unopened(directory, error))?;
+        let db =
+            DB::open_cf_descriptors(&options, directory, families()).map_err(|error| unopened(directory, error))?;
+        Ok(Self { db, room: Room::new(directory) })
+    }
+
+    /// Opens the store of a service that may be running, to read what it has written until now. `scratch` is a
+    /// directory for RocksDB's own log.
+    pub fn open_beside(directory: &Path, scratch: &Path) -> Result<Self, StoreError> {
+        let mut options = Options::default();
+        // The running one may delete files at any time: all that are needed are held open.
+        options.set_max_open_files(-1);
+        let db = DB::open_cf_descriptors_as_secondary(&options, directory, scratch, families())
+            .map_err(|error| unopened(directory, error))?;
+        db.try_catch_up_with_primary()?;
         Ok(Self { db, room: Room::new(directory) })
     }
 
@@ -206,7 +215,17 @@ fn options() -> Options {
     options
 }
 
-const SPACES: [Space; 6] = [Space::State, Space::View, Space::Outbox, Space::Timer, Space::Dedup, Space::Meta];
+fn families() -> impl Iterator<Item = ColumnFamilyDescriptor> {
+    SPACES.iter().map(|space| {
+        let mut family = Options::default();
+        family.set_write_buffer_size(WRITE_BUFFER_BYTES);
+        family.set_compression_type(DBCompressionType::Lz4);
+        ColumnFamilyDescriptor::new(family_name(*space), family)
+    })
+}
+
+const SPACES: [Space; 7] =
+    [Space::State, Space::View, Space::Outbox, Space::Timer, Space::Dedup, Space::Journal, Space::Meta];
 
 /// The name of a space, as a column family and in messages.
 pub fn family_name(space: Space) -> &'static str {
@@ -216,6 +235,7 @@ pub fn family_name(space: Space) -> &'static str {
         Space::Outbox => "outbox",
         Space::Timer => "timer",
         Space::Dedup => "dedup",
+        Space::Journal => "journal",
         Space::Meta => "meta",
     }
 }

@@ -39,6 +39,8 @@ pub enum Command {
         #[command(subcommand)]
         command: AdminCommand,
     },
+    /// Tells what was done to an instance and why, also for a while after it is gone.
+    Journal(JournalOptions),
     /// Lists the places at which `COFFER_CRASH_AT` lets `coffer dev` rehearse a crash.
     #[command(hide = true)]
     Borders { operation: Operation },
@@ -182,6 +184,17 @@ pub enum UserCommand {
         #[command(flatten)]
         state: StateOptions,
     },
+}
+
+#[derive(Args)]
+pub struct JournalOptions {
+    /// Id of the instance.
+    pub id: uuid::Uuid,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub state: StateOptions,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

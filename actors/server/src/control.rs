@@ -20,7 +20,7 @@ use coffer_domain::{
     time::Timestamp,
 };
 use coffer_protocol::secret::Secret;
-use coffer_rest::control::{Accepted, ControlPlane, Unavailable};
+use coffer_rest::control::{Accepted, ControlPlane, Journal, Unavailable};
 use coffer_runtime::{clock::Clock, runtime::Runtime, store::StoreError, vault::Vault};
 
 /// The number of an instance's first server.
@@ -64,6 +64,17 @@ impl ControlPlane for Control {
         limit: usize,
     ) -> Result<Vec<InstanceView>, Unavailable> {
         self.runtime.instances(tenant, after, limit).map_err(unavailable)
+    }
+
+    fn journal(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Option<Journal>, Unavailable> {
+        let journal = self.runtime.journal(tenant, id, after, limit).map_err(unavailable)?;
+        Ok(journal.map(|journal| Journal { dropped: journal.dropped, entries: journal.entries }))
     }
 
     fn usage(&self, tenant: &TenantId) -> Result<Usage, Unavailable> {

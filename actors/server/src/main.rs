@@ -13,6 +13,7 @@
 //! * [`backup`] – the state in one file, and back;
 //! * [`local_api`] – how commands ask a running service; [`desk`] – its answers;
 //! * [`systemd`] – what systemd is told;
+//! * [`journal`] – what was done to an instance, read beside the service;
 //! * [`rehearsal`] – crashes and clock shifts on purpose, for `coffer dev` alone.
 
 mod admin;
@@ -25,6 +26,7 @@ mod config;
 mod control;
 mod desk;
 mod doctor;
+mod journal;
 mod keys;
 mod local_api;
 mod logging;
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         cli::Command::Serve(options) => service::serve(&options),
         cli::Command::DevClean(options) => admin::clean(&options),
         cli::Command::User(options) => admin::user(&options),
+        cli::Command::Journal(options) => journal::print(&options),
         cli::Command::Borders { operation } => admin::borders(operation),
         cli::Command::LocalSupervisor { root } => {
             logging::start(cli::LogFormat::Text);

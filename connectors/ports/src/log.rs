@@ -16,6 +16,8 @@ pub enum Space {
     Timer,
     /// Answers already given, by command id.
     Dedup,
+    /// What was done to instances and why, for people.
+    Journal,
     /// Format version, epochs and other rows that there is one of.
     Meta,
 }

@@ -7,7 +7,8 @@
 //! * [`event`] – what has happened;
 //! * [`mod@decide`] – from an input to events, effects and timers;
 //! * [`mod@evolve`] – from an event to the next state;
-//! * [`mod@view`] – what a reader sees.
+//! * [`mod@view`] – what a reader sees;
+//! * [`journal`] – what was done to it and why, for people.
 //!
 //! Invariants, held by property tests: `evolve` is total; an operation that waits for an effect has exactly this one
 //! outstanding; each outstanding effect has a timer that outlives it; a removed instance answers no input.
@@ -16,6 +17,7 @@ pub mod decide;
 pub mod effect;
 pub mod event;
 pub mod evolve;
+pub mod journal;
 pub mod policy;
 pub mod state;
 pub mod view;

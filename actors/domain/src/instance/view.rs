@@ -160,6 +160,8 @@ pub fn status(instance: &Instance) -> Status {
             | OperationKind::UndoResizeVolume
             | OperationKind::UndoResizeFlavor,
         ) => Status::Resize,
+        // Only a resize that was reset has something outside to wait for and stays in use.
+        Some(OperationKind::Reset) if !instance.broken => Status::Resize,
         Some(OperationKind::CleanUp | OperationKind::Reset) => Status::Error,
         None if instance.broken => Status::Error,
         None => Status::Active,

@@ -11,6 +11,7 @@ mod delete;
 mod every_step;
 mod health;
 mod histories;
+mod journal;
 mod repair;
 mod resize;
 mod restart;

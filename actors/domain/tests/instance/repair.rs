@@ -206,7 +206,7 @@ fn a_plain_delete_leaves_nothing_behind() {
     world.come_to_rest(true, || Fate::Failed { done: false, retryable: false });
     assert_eq!(status(&world.partition.instances[&instance(1)]), Status::Error);
     world.partition.wait(SECOND);
-    assert!(world.servers.contains(&instance(1)));
+    assert!(world.servers.contains_key(&instance(1)));
 }
 
 fn order(world: &mut World, command: Command) {

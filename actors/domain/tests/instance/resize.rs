@@ -170,14 +170,14 @@ fn a_flavor_in_doubt_stays_charged_and_can_be_asked_for_again() {
 
 #[test]
 fn a_delete_wins_at_any_step_and_refunds_all() {
-    let steps: [(fn() -> Command, &[&str]); 2] = [
-        (|| resize_volume(5), &["grow_volume", "grow_filesystem"]),
-        (|| resize_flavor("2"), &["resize_server", "resize_engine"]),
+    let steps = [
+        (resize_volume(5), ["grow_volume", "grow_filesystem"]),
+        (resize_flavor("2"), ["resize_server", "resize_engine"]),
     ];
     for (resize, steps) in steps {
         for good in 0..=steps.len() {
             let mut partition = Partition::with_active_instance();
-            partition.order(resize()).unwrap();
+            partition.order(resize.clone()).unwrap();
             for step in &steps[..good] {
                 partition.succeed(step);
             }

@@ -1,5 +1,5 @@
 //! Instances: list, show, delete here; ordering one in [`create`], changes in [`update`], actions in [`action`], rows in
-//! [`view`].
+//! [`view`], what was done in [`journal`].
 
 use actix_web::{
     HttpResponse,
@@ -20,6 +20,7 @@ use crate::{
 
 pub(crate) mod action;
 pub(crate) mod create;
+pub(crate) mod journal;
 pub(crate) mod order;
 pub(crate) mod update;
 pub(crate) mod view;

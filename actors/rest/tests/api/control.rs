@@ -14,13 +14,16 @@ use coffer_domain::{
     catalogue::{Catalogue, Datastore, DatastoreVersion, Flavor},
     command::{Access, Command, Create, Envelope, NewUser},
     ids::{CommandId, InstanceId, TenantId},
-    instance::view::{InstanceView, OperatingStatus, Status, UserView},
+    instance::{
+        journal::Entry,
+        view::{InstanceView, OperatingStatus, Status, UserView},
+    },
     quota::{Limits, Usage},
     rejection::{Rejection, RejectionKind},
     sealed::{Sealed, ServerKey},
     time::Timestamp,
 };
-use coffer_rest::control::{Accepted, ControlPlane, Unavailable};
+use coffer_rest::control::{Accepted, ControlPlane, Journal, Unavailable};
 use uuid::Uuid;
 
 /// 2026-11-22T15:04:05.678Z.
@@ -34,6 +37,7 @@ const EMPTY_DATASTORE: Uuid = Uuid::from_u128(0xd6);
 #[derive(Default)]
 pub struct Memory {
     pub instances: Mutex<BTreeMap<(TenantId, InstanceId), InstanceView>>,
+    pub journals: Mutex<BTreeMap<(TenantId, InstanceId), Vec<Entry>>>,
     /// Every command, in order.
     pub commands: Mutex<Vec<Envelope>>,
     /// The next command is refused with this.
@@ -223,6 +227,24 @@ impl ControlPlane for Memory {
         let instances = self.instances.lock().unwrap();
         let own = instances.values().filter(|view| view.tenant == *tenant);
         Ok(own.filter(|view| after.is_none_or(|after| view.id > after)).take(limit).cloned().collect())
+    }
+
+    fn journal(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Option<Journal>, Unavailable> {
+        self.available()?;
+        let journals = self.journals.lock().unwrap();
+        let journal = journals.get(&(tenant.clone(), id));
+        let numbered = |entries: &Vec<Entry>| (0..).zip(entries.clone()).collect::<Vec<_>>();
+        Ok(journal.map(numbered).map(|mut entries| {
+            entries.retain(|(number, _)| after.is_none_or(|after| *number > after));
+            entries.truncate(limit);
+            Journal { dropped: 3, entries }
+        }))
     }
 
     fn usage(&self, tenant: &TenantId) -> Result<Usage, Unavailable> {

@@ -8,6 +8,7 @@ mod control;
 mod create;
 mod errors;
 mod golden;
+mod journal;
 mod logs;
 mod paging;
 mod people;

@@ -21,7 +21,7 @@ use coffer_ports::{
     telemetry::Happening,
 };
 
-use super::{Accepted, Stepped, TaskEnded};
+use super::{Accepted, Stepped, TaskEnded, pages::Pages};
 use crate::{
     borders::DONE,
     instances::Considered,
@@ -44,6 +44,7 @@ pub struct Overlay {
     operations_started: Vec<OperationStarted>,
     operations_ended: Vec<OperationEnded>,
     left_behind: Vec<LeftBehind>,
+    pub pages: Pages,
 }
 
 struct Touched {
@@ -66,6 +67,7 @@ impl Overlay {
             operations_started: Vec::new(),
             operations_ended: Vec::new(),
             left_behind: Vec::new(),
+            pages: Pages::default(),
         }
     }
 
@@ -99,7 +101,7 @@ impl Overlay {
         considered: Considered,
         now: Timestamp,
     ) {
-        let Considered { decision, before, after } = considered;
+        let Considered { decision, before, after, journal: _ } = considered;
         if decision.is_empty() {
             return;
         }
@@ -250,6 +252,7 @@ impl Overlay {
         for (key, accepted) in &self.accepted {
             write(Space::Dedup, key.clone(), Some(rows::encode(accepted)));
         }
+        writes.extend(self.pages.writes(partition));
         Batch { partition, writes, ..Batch::default() }
     }
 

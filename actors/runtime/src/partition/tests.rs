@@ -37,7 +37,13 @@ fn timer(id: TimerId) -> TimerChange {
 
 /// Takes a decision on instance 1 in; the tenant's quota is `usage` before it.
 fn take(overlay: &mut Overlay, usage: Usage, decision: Decision) {
-    overlay.take(&tenant(), id(1), usage, Considered { decision, before: None, after: None }, Timestamp(0));
+    overlay.take(
+        &tenant(),
+        id(1),
+        usage,
+        Considered { decision, before: None, after: None, journal: Vec::new() },
+        Timestamp(0),
+    );
 }
 
 fn rows(overlay: &Overlay, space: Space) -> Vec<Write> {

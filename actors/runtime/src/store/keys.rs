@@ -6,11 +6,15 @@
 use coffer_domain::{
     ids::{CommandId, EffectId, InstanceId, TenantId},
     instance::effect::TimerId,
+    time::Timestamp,
 };
 use uuid::Uuid;
 
 const INSTANCE: u8 = b'i';
 const USAGE: u8 = b'q';
+const JOURNAL: u8 = b'j';
+const JOURNAL_ENTRY: u8 = b'e';
+const REMOVED: u8 = b'x';
 
 /// Prefix of all rows of a partition.
 pub fn partition(partition: u32) -> Vec<u8> {
@@ -86,6 +90,60 @@ pub fn dedup(partition: u32, tenant: &TenantId, command: CommandId) -> Vec<u8> {
     key.extend_from_slice(tenant.0.as_bytes());
     key.push(0);
     key.extend_from_slice(command.0.as_bytes());
+    key
+}
+
+/// Prefix of the heads of all journals of a partition.
+pub fn journals(partition: u32) -> Vec<u8> {
+    let mut key = self::partition(partition);
+    key.push(JOURNAL);
+    key
+}
+
+/// The head of an instance's journal.
+pub fn journal(partition: u32, tenant: &TenantId, id: InstanceId) -> Vec<u8> {
+    of_instance(partition, JOURNAL, tenant, id)
+}
+
+/// Prefix of the entries of an instance's journal.
+pub fn journal_entries(partition: u32, tenant: &TenantId, id: InstanceId) -> Vec<u8> {
+    of_instance(partition, JOURNAL_ENTRY, tenant, id)
+}
+
+/// An entry of an instance's journal.
+pub fn journal_entry(partition: u32, tenant: &TenantId, id: InstanceId, number: u64) -> Vec<u8> {
+    let mut key = journal_entries(partition, tenant, id);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// The number of an entry, from its key.
+pub fn number_of(entry: &[u8]) -> u64 {
+    entry.last_chunk().map_or(0, |number| u64::from_be_bytes(*number))
+}
+
+/// Prefix of all removed instances that still have a journal, the one removed first coming first.
+pub fn removed(partition: u32) -> Vec<u8> {
+    let mut key = self::partition(partition);
+    key.push(REMOVED);
+    key
+}
+
+/// A removed instance that still has a journal.
+pub fn removed_at(partition: u32, at: Timestamp, id: InstanceId) -> Vec<u8> {
+    let mut key = removed(partition);
+    // Times before 1970 do not occur; they would only be forgotten late.
+    key.extend_from_slice(&at.0.to_be_bytes());
+    key.extend_from_slice(id.0.as_bytes());
+    key
+}
+
+fn of_instance(partition: u32, kind: u8, tenant: &TenantId, id: InstanceId) -> Vec<u8> {
+    let mut key = self::partition(partition);
+    key.push(kind);
+    key.extend_from_slice(tenant.0.as_bytes());
+    key.push(0);
+    key.extend_from_slice(id.0.as_bytes());
     key
 }
 

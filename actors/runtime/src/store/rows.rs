@@ -1,6 +1,9 @@
 //! The form of stored values: JSON with a version, so that any later build can tell what it reads.
 
-use coffer_domain::{ids::InstanceId, time::Timestamp};
+use coffer_domain::{
+    ids::{InstanceId, TenantId},
+    time::Timestamp,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Version of the rows that this build writes.
@@ -25,6 +28,23 @@ pub struct AcceptedRow {
     /// When it was accepted, or issued if that is later by its client's clock.
     pub at: Timestamp,
     pub instance: InstanceId,
+}
+
+/// Which entries a journal has: from `first` on, before `next`. So `first` entries were dropped.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalRow {
+    pub first: u64,
+    pub next: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_at: Option<Timestamp>,
+}
+
+/// A removed instance whose journal is kept for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedRow {
+    pub tenant: TenantId,
+    pub instance: InstanceId,
+    pub at: Timestamp,
 }
 
 /// # Panics

@@ -1,7 +1,10 @@
 //! How a history ends: faults stop, everything comes to rest, is deleted, and comes to rest again.
 
 use coffer_domain::{
-    instance::policy,
+    instance::{
+        journal::{self, Happening},
+        policy,
+    },
     time::{MINUTE, Millis, SECOND},
 };
 use coffer_runtime::clock::Clock;
@@ -11,6 +14,7 @@ use crate::{
     agent::Guest,
     desk::Event,
     invariants::{check_contents, check_sizes},
+    short,
 };
 
 /// Once nothing goes wrong any more, everything must be at rest after this long: an attempt under way runs into its
@@ -99,6 +103,7 @@ impl World {
             .check_kept(&self.states)
             .and_then(|()| check_contents(&self.states, &self.cloud, &self.ledger))
             .and_then(|()| check_sizes(&self.states, &self.cloud))
+            .and_then(|()| self.check_journals())
             .and_then(|()| self.check_store());
         if let Err(violation) = checked {
             return self.desk.violated(violation);
@@ -111,6 +116,26 @@ impl World {
             Phase::Deleting(round) if round < ROUNDS_OF_DELETES => self.delete_all(round + 1),
             Phase::Deleting(_) => self.desk.violated(format!("cannot be deleted: {:?}", self.states.keys())),
         }
+    }
+
+    /// A journal's last word on the status is the status, and it is not longer than it may be.
+    fn check_journals(&self) -> Result<(), String> {
+        for (id, (partition, state)) in &self.states {
+            let journal = self.store.journal(*partition, &state.tenant, *id, None, usize::MAX);
+            let journal = journal.map_err(|error| error.to_string())?;
+            let entries = journal.map(|journal| journal.entries).unwrap_or_default();
+            let last = entries.iter().rev().find_map(|(_, entry)| match &entry.what {
+                Happening::StatusChanged { to, .. } => Some(to.clone()),
+                _ => None,
+            });
+            let status = journal::words(Some(state));
+            // One that was written in all the time may have lost it.
+            let is_full = entries.len() as u64 == journal::MAX_ENTRIES;
+            if entries.len() as u64 > journal::MAX_ENTRIES || !is_full && last.as_ref() != Some(&status) {
+                return Err(format!("{} is {status}, its journal of {} says {last:?}", short(*id), entries.len()));
+            }
+        }
+        Ok(())
     }
 
     fn delete_all(&mut self, round: u32) {

@@ -85,7 +85,7 @@ impl Written {
                     None => self.usage.remove(key),
                 };
             }
-            Space::State | Space::Dedup | Space::Meta => {}
+            Space::State | Space::Dedup | Space::Journal | Space::Meta => {}
         }
         Ok(())
     }

@@ -195,6 +195,7 @@ fn check_idle(instance: &Instance) -> Result<(), Rejection> {
             | OperationKind::UndoResizeVolume
             | OperationKind::UndoResizeFlavor,
         ) => "task status was RESIZING",
+        Some(OperationKind::Reset) if !instance.broken => "task status was RESIZING",
         Some(OperationKind::CleanUp | OperationKind::Reset) => "instance status was ERROR",
         None if instance.broken => "instance status was ERROR",
         None => return Ok(()),

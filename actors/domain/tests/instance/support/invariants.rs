@@ -7,6 +7,7 @@ use coffer_domain::{
     instance::{
         Instance,
         effect::{Action, AgentVerb, TimerId},
+        journal::Entry,
         policy,
         state::{Operation, Presence, Task, TaskKind, UserKey, Waiting},
         workflow::Step,
@@ -14,7 +15,7 @@ use coffer_domain::{
     quota::Usage,
 };
 
-use super::partition::Partition;
+use super::{partition::Partition, samples};
 
 pub fn check(partition: &Partition) {
     quota_is_the_sum_of_what_exists(partition);
@@ -25,6 +26,18 @@ pub fn check(partition: &Partition) {
         exactly_what_is_waited_for_is_under_way(partition, instance);
         bounds_are_kept(instance);
         contents_change_only_by_tasks(instance);
+    }
+}
+
+/// A journal holds no secret, not even a sealed one, is read as it was written and fits on a line.
+pub fn check_journal(entries: &[Entry]) {
+    let password = serde_json::to_value(samples::password()).unwrap()["bytes"].as_str().unwrap().to_owned();
+    let key = serde_json::to_value(samples::server_key()).unwrap()["wrapped"]["bytes"].as_str().unwrap().to_owned();
+    for entry in entries {
+        let stored = serde_json::to_string(entry).unwrap();
+        assert!(!stored.contains(&password) && !stored.contains(&key), "a secret in {stored}");
+        assert_eq!(&serde_json::from_str::<Entry>(&stored).unwrap(), entry, "an entry is read as it was written");
+        assert!(!entry.to_string().contains('\n'), "{entry}");
     }
 }
 

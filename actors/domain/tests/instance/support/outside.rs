@@ -128,8 +128,8 @@ impl World {
     /// Somebody was told of what a forced delete leaves, and takes it away.
     fn handed_over(&mut self, id: InstanceId, step: Step) {
         match step {
-            Step::DeleteServer => self.servers.remove(&id),
-            Step::DeleteVolume => self.volumes.remove(&id),
+            Step::DeleteServer => self.servers.remove(&id).is_some(),
+            Step::DeleteVolume => self.volumes.remove(&id).is_some(),
             Step::ReleaseAddress => self.addresses.remove(&id),
             _ => panic!("{step:?} leaves nothing"),
         };

@@ -12,7 +12,9 @@ use coffer_domain::{
     instance::{
         Context, Decision, Event, Input, Instance, InstanceView, decide,
         effect::{Effect, EffectChange, Observation, Outcome, Produced, Timer, TimerChange, TimerId},
-        evolve, view,
+        evolve,
+        journal::{self, Entry},
+        view,
     },
     quota::{Limits, Usage},
     rejection::Rejection,
@@ -36,6 +38,8 @@ pub struct Partition {
     pub timers: BTreeMap<(InstanceId, TimerId), Timer>,
     /// Every effect ever dispatched.
     pub dispatched: BTreeSet<EffectId>,
+    /// Of all instances.
+    pub journal: Vec<Entry>,
     commands: u32,
 }
 
@@ -57,6 +61,7 @@ impl Partition {
             effects: BTreeMap::new(),
             timers: BTreeMap::new(),
             dispatched: BTreeSet::new(),
+            journal: Vec::new(),
             commands: 0,
         }
     }
@@ -69,6 +74,7 @@ impl Partition {
             _ => None,
         };
         let decision = self.decide(id, input)?;
+        let before = self.instances.get(&id).cloned();
         for event in &decision.events {
             self.apply(id, event);
         }
@@ -78,6 +84,9 @@ impl Partition {
         for change in &decision.timers {
             self.change_timer(id, change, fired.as_ref());
         }
+        let written = journal::entries(input, &decision, before.as_ref(), self.instances.get(&id), self.now);
+        invariants::check_journal(&written);
+        self.journal.extend(written);
         invariants::check(self);
         Ok(decision)
     }

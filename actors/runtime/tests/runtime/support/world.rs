@@ -80,6 +80,10 @@ impl World {
         world
     }
 
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
     pub fn store(&self) -> &Store {
         &self.living.as_ref().expect("the control plane runs").store
     }
