@@ -60,7 +60,7 @@ impl Decision {
 pub fn decide(instance: Option<&Instance>, input: &Input, context: &Context<'_>) -> Result<Decision, Rejection> {
     let mut draft = Draft::new(instance.cloned(), context.now);
     match input {
-        Input::Command(envelope) => commands::decide(&mut draft, envelope, context)?,
+        Input::Command(envelope) => commands::decide(&mut draft, instance, envelope, context)?,
         Input::Outcome { effect, outcome } => take_outcome(&mut draft, effect, outcome),
         Input::Timer(timer) => take_timer(&mut draft, timer),
         Input::Observed(observation) => take_observation(&mut draft, observation),

@@ -22,31 +22,35 @@ use crate::{
     rejection::{Rejection, RejectionKind},
 };
 
-pub fn decide(draft: &mut Draft, envelope: &Envelope, context: &Context<'_>) -> Result<(), Rejection> {
+/// `instance` is what the draft begins with.
+pub fn decide(
+    draft: &mut Draft,
+    instance: Option<&Instance>,
+    envelope: &Envelope,
+    context: &Context<'_>,
+) -> Result<(), Rejection> {
     if let Command::Create(order) = &envelope.command {
         return create(draft, envelope, order, context);
     }
-    let instance = draft
-        .state()
+    let instance = instance
         .filter(|instance| instance.tenant == envelope.tenant)
-        .cloned()
         .ok_or_else(|| Rejection::not_found(format!("Resource {} cannot be found.", envelope.instance)))?;
     match &envelope.command {
         Command::Create(_) => Ok(()),
         Command::Delete => {
-            delete(draft, &instance, envelope);
+            delete(draft, instance, envelope);
             Ok(())
         }
-        Command::Restart => restart(draft, &instance, envelope),
+        Command::Restart => restart(draft, instance, envelope),
         Command::Rename { name } => rename(draft, name),
         Command::ResetStatus { force_delete } => {
-            repair::reset(draft, &instance, envelope, *force_delete);
+            repair::reset(draft, instance, envelope, *force_delete);
             Ok(())
         }
         Command::ResizeVolume { volume_gib } => resize::volume(draft, &instance, envelope, *volume_gib, context),
         Command::ResizeFlavor { flavor } => resize::flavor(draft, &instance, envelope, flavor, context),
         contents => {
-            let kind = task(&instance, contents, &envelope.principal)?;
+            let kind = task(instance, contents, &envelope.principal)?;
             tasks::start(draft, envelope.command_id, kind);
             Ok(())
         }
