@@ -187,7 +187,7 @@ impl Partition {
         if !overlay.is_empty() {
             self.commit(&mut overlay).await?;
         }
-        let answers = verdicts.into_iter().map(|verdict| self.answer(verdict)).collect::<Result<_, _>>()?;
+        let answers = verdicts.into_iter().map(|verdict| self.answer(&overlay, verdict)).collect::<Result<_, _>>()?;
         Ok(overlay.into_stepped(answers))
     }
 
@@ -304,11 +304,15 @@ impl Partition {
         stopped.map_or(Ok(()), |border| Err(StepError::Stopped(border)))
     }
 
-    fn answer(&self, verdict: Verdict) -> Result<Result<Accepted, Rejection>, StepError> {
+    /// What this step has changed is not read again: at this point it is what the store holds.
+    fn answer(&self, overlay: &Overlay, verdict: Verdict) -> Result<Result<Accepted, Rejection>, StepError> {
         match verdict {
             Verdict::Rejected(rejection) => Ok(Err(rejection)),
             Verdict::Accepted { tenant, instance, repeated } => {
-                let view = self.parts.store.view(self.id, &tenant, instance)?;
+                let view = match overlay.view(&tenant, instance) {
+                    Some(view) => view,
+                    None => self.parts.store.view(self.id, &tenant, instance)?,
+                };
                 Ok(Ok(Accepted { instance, view, repeated }))
             }
         }

@@ -8,7 +8,7 @@ use std::{
 use coffer_domain::{
     ids::{CommandId, EffectId, InstanceId, TenantId},
     instance::{
-        Event, Instance,
+        Event, Instance, InstanceView,
         effect::{Effect, EffectChange, TimerChange, TimerId},
         view,
     },
@@ -201,6 +201,12 @@ impl Overlay {
             }
             running = started;
         }
+    }
+
+    /// The view of an instance that was changed; the inner `None` means that it is gone.
+    pub fn view(&self, tenant: &TenantId, instance: InstanceId) -> Option<Option<InstanceView>> {
+        let touched = self.touched.get(&instance).filter(|touched| touched.tenant == *tenant)?;
+        Some(touched.after.as_deref().map(view::view))
     }
 
     pub fn borders(&self) -> Vec<(&'static str, &'static str)> {
