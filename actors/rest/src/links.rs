@@ -37,9 +37,10 @@ pub(crate) struct Link {
 impl Links {
     /// The two links that every resource has; `collection` may have several segments.
     pub fn to(&self, collection: &str, id: &str) -> [Link; 2] {
+        let (base, tenant) = (self.base.0.as_str(), self.tenant.0.as_str());
         [
-            Link { href: self.base.join(&format!("/v1.0/{}/{collection}/{id}", self.tenant)), rel: "self" },
-            Link { href: self.base.join(&format!("/{collection}/{id}")), rel: "bookmark" },
+            Link { href: [base, "/v1.0/", tenant, "/", collection, "/", id].concat(), rel: "self" },
+            Link { href: [base, "/", collection, "/", id].concat(), rel: "bookmark" },
         ]
     }
 }

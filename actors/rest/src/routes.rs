@@ -36,16 +36,9 @@ pub(crate) fn configure(services: &mut ServiceConfig, serve_identity: bool) {
     );
 }
 
+/// Looked through one after the other for each request, each with a pattern to match: what is asked most stands first.
 fn tenant_routes(services: &mut ServiceConfig) {
     services
-        .route("/flavors", get().to(flavors::list))
-        .route("/flavors/{flavor}", get().to(flavors::show))
-        .route("/datastores", get().to(datastores::list))
-        .route("/datastores/versions/{version}", get().to(datastores::show_version_by_id))
-        .route("/datastores/{datastore}", get().to(datastores::show))
-        .route("/datastores/{datastore}/versions", get().to(datastores::list_versions))
-        .route("/datastores/{datastore}/versions/{version}", get().to(datastores::show_version))
-        .route("/datastores/{datastore}/versions/{version}/flavors", get().to(flavors::list_of_version))
         .route("/instances", get().to(instances::list))
         .route("/instances", post().to(instances::create::create))
         .route("/instances/detail", get().to(instances::list_detailed))
@@ -71,6 +64,14 @@ fn tenant_routes(services: &mut ServiceConfig) {
         .route("/instances/{instance}/root", get().to(root::show))
         .route("/instances/{instance}/root", post().to(root::enable))
         .route("/instances/{instance}/root", delete().to(root::disable))
+        .route("/flavors", get().to(flavors::list))
+        .route("/flavors/{flavor}", get().to(flavors::show))
+        .route("/datastores", get().to(datastores::list))
+        .route("/datastores/versions/{version}", get().to(datastores::show_version_by_id))
+        .route("/datastores/{datastore}", get().to(datastores::show))
+        .route("/datastores/{datastore}/versions", get().to(datastores::list_versions))
+        .route("/datastores/{datastore}/versions/{version}", get().to(datastores::show_version))
+        .route("/datastores/{datastore}/versions/{version}/flavors", get().to(flavors::list_of_version))
         .route("/limits", get().to(limits::list))
         .route("/mgmt/quotas/{id}", get().to(quotas::show));
 }
