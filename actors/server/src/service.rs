@@ -26,6 +26,7 @@ use coffer_runtime::{
     runtime::{Config as RuntimeConfig, Runtime},
     store::Store,
 };
+use coffer_server::control::Control;
 use prometheus::Registry;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,7 +37,6 @@ use crate::{
     catalogue,
     cli::{DevOptions, ServeOptions},
     config::{self, Config},
-    control::Control,
     desk::ServiceDesk,
     keys, local_api, logging, rehearsal,
     state_dir::{Endpoints, StateDir},

@@ -1,0 +1,27 @@
+//! The benches, by name.
+
+mod boot;
+mod changes;
+mod commands;
+mod creates;
+mod heartbeats;
+pub mod memory;
+mod reads;
+mod recovery;
+
+use crate::{Failure, measure::Scale, table::Line};
+
+/// Measures and returns its lines of the closing table.
+pub type Bench = fn(Scale) -> Result<Vec<Line>, Failure>;
+
+/// In the order in which they run.
+pub const BENCHES: &[(&str, Bench)] = &[
+    ("commands", commands::measure),
+    ("reads", reads::measure),
+    ("creates", creates::measure),
+    ("changes", changes::measure),
+    ("heartbeats", heartbeats::measure),
+    ("memory", memory::measure),
+    ("recovery", recovery::measure),
+    ("boot", boot::measure),
+];
