@@ -64,7 +64,7 @@ async fn validate(shim: &Shim, headers: &HeaderMap, base: &Base) -> Result<Issue
             Err(no_token())
         }
         Ok(Err(error)) => {
-            tracing::warn!(code = %error.code, "a token could not be validated: {}", error.message);
+            tracing::warn!(code = %error.code, "a token could not be validated: {error}");
             Err(identity_away())
         }
         Err(_) => {

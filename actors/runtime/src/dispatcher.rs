@@ -146,7 +146,10 @@ impl Dispatcher {
         order: &ServerOrder,
         ownership: Ownership,
     ) -> coffer_ports::Result<ServerRequest> {
-        let internal = |what: String| Error::new(ErrorKind::Internal, "first_boot", what);
+        let internal = |what: String| {
+            Error::new(ErrorKind::Internal, "first_boot", "what it needs to boot could not be put together")
+                .with_detail(what)
+        };
         let key = self.vault.open_server_key(&order.server_key).map_err(|error| internal(error.to_string()))?;
         let boot = FirstBoot {
             version: coffer_protocol::VERSION,

@@ -14,14 +14,22 @@ pub(crate) trait OrFail<T> {
 impl<T> OrFail<T> for io::Result<T> {
     fn or_fail(self, what: &str, path: &Path) -> Result<T> {
         self.map_err(|error| {
-            let (kind, code) = match error.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (ErrorKind::Exhausted, "local.disk_full"),
-                io::ErrorKind::PermissionDenied => (ErrorKind::Denied, "local.permission_denied"),
-                io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => (ErrorKind::Unavailable, "local.io"),
-                _ if out_of_files(&error) => (ErrorKind::Unavailable, "local.too_many_files"),
-                _ => (ErrorKind::Internal, "local.io"),
+            let (kind, code, message) = match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    (ErrorKind::Exhausted, "local.disk_full", "the host's disk is full")
+                }
+                io::ErrorKind::PermissionDenied => {
+                    (ErrorKind::Denied, "local.permission_denied", "the host does not let us at its files")
+                }
+                io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => {
+                    (ErrorKind::Unavailable, "local.io", "the host's file system is busy")
+                }
+                _ if out_of_files(&error) => {
+                    (ErrorKind::Unavailable, "local.too_many_files", "the host has too many files open")
+                }
+                _ => (ErrorKind::Internal, "local.io", "the host's file system has failed"),
             };
-            Error::new(kind, code, format!("cannot {what} {}: {error}", path.display()))
+            Error::new(kind, code, message).with_detail(format!("cannot {what} {}: {error}", path.display()))
         })
     }
 }
@@ -41,6 +49,7 @@ impl<T> OrFail<T> for rustix::io::Result<T> {
 /// Runs file system work where it may block.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(Error::new(ErrorKind::Internal, "local.task_failed", format!("a task of the provider failed: {error}")))
+        let failed = Error::new(ErrorKind::Internal, "local.task_failed", "the provider has failed");
+        Err(failed.with_detail(error.to_string()))
     })
 }

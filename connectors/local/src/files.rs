@@ -37,8 +37,12 @@ pub(crate) fn write_atomic(path: &Path, content: &[u8], mode: u32, owner: OwnerI
 
 pub(crate) fn write_json(path: &Path, value: &impl Serialize, mode: u32) -> Result<()> {
     let content = serde_json::to_vec_pretty(value)
-        .map_err(|error| Error::new(ErrorKind::Internal, "local.encode", format!("{}: {error}", path.display())))?;
+        .map_err(|error| unwritable().with_detail(format!("{}: {error}", path.display())))?;
     write_atomic(path, &content, mode, None)
+}
+
+fn unwritable() -> Error {
+    Error::new(ErrorKind::Internal, "local.encode", "a file of the host cannot be written")
 }
 
 /// `None` when there is no such file.
@@ -50,8 +54,8 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     serde_json::from_slice(&content).map(Some).map_err(|error| {
         // Only the place: the parser's own words may quote the content.
         let (path, line, column) = (path.display(), error.line(), error.column());
-        let message = format!("{path} is not what Coffer wrote there, see line {line}, column {column}");
-        Error::new(ErrorKind::Internal, "local.damaged_file", message)
+        let detail = format!("{path} is not what Coffer wrote there, see line {line}, column {column}");
+        Error::new(ErrorKind::Internal, "local.damaged_file", "a file of the host is damaged").with_detail(detail)
     })
 }
 

@@ -53,8 +53,11 @@ pub struct Error {
     pub kind: ErrorKind,
     /// Stable word for operators, for example `local.address_pool_empty`.
     pub code: Cow<'static, str>,
-    /// One sentence; never a secret.
+    /// One sentence for the tenant whose thing it is: never a secret, nor what only the host's owner should know, such
+    /// as a path.
     pub message: String,
+    /// More for the operator, who finds it in the log; empty when the message says it all. Never a secret.
+    pub detail: String,
     /// The outside's own word on when to come back.
     pub retry_after: Option<Duration>,
 }
@@ -63,13 +66,22 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub fn new(kind: ErrorKind, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { kind, code: code.into(), message: message.into(), retry_after: None }
+        Self { kind, code: code.into(), message: message.into(), detail: String::new(), retry_after: None }
+    }
+
+    /// The same, with more for the operator.
+    #[must_use]
+    pub fn with_detail(self, detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), ..self }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} [{}]", self.message, self.code)
+        match self.detail.as_str() {
+            "" => write!(formatter, "{} [{}]", self.message, self.code),
+            detail => write!(formatter, "{}: {detail} [{}]", self.message, self.code),
+        }
     }
 }
 

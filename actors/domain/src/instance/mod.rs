@@ -7,7 +7,7 @@
 //! * [`event`] – what has happened;
 //! * [`mod@decide`] – from an input to events, effects and timers;
 //! * [`mod@evolve`] – from an event to the next state;
-//! * [`mod@view`] – what a reader sees;
+//! * [`mod@view`] – what a reader sees; `words` – what a tenant is told when something failed;
 //! * [`journal`] – what was done to it and why, for people.
 //!
 //! Invariants, held by property tests: `evolve` is total; an operation that waits for an effect has exactly this one
@@ -21,6 +21,7 @@ pub mod journal;
 pub mod policy;
 pub mod state;
 pub mod view;
+mod words;
 pub mod workflow;
 
 pub use decide::{Context, Decision, Input, decide};

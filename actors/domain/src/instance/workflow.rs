@@ -82,6 +82,9 @@ impl Step {
 }
 
 impl OperationKind {
+    /// Every kind there is, for tests that go through all workflows.
+    pub const ALL: [Self; 5] = [Self::Create, Self::Delete, Self::Restart, Self::CleanUp, Self::Reset];
+
     /// Stable name, for crash borders, metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -48,7 +48,10 @@ fn a_database_that_could_not_be_created_leaves_the_list() {
     assert_eq!(databases(&partition), [SHOP]);
     assert_eq!(partition.words(), "ACTIVE HEALTHY");
     let fault = partition.view().fault.unwrap();
-    assert_eq!(fault.message, "The request create_databases failed: the host has no room left.");
+    assert_eq!(
+        fault.message,
+        "The request to create databases failed (the host has no room left). Look at what is there, and ask again."
+    );
 }
 
 #[test]
@@ -114,7 +117,10 @@ fn a_task_is_tried_three_times() {
     partition.wait_for_timer();
     assert_eq!(databases(&partition), [SHOP]);
     let message = partition.view().fault.unwrap().message;
-    assert_eq!(message, "The request create_databases failed: there was no answer in time.");
+    assert_eq!(
+        message,
+        "The request to create databases failed (there was no answer in time). Look at what is there, and ask again."
+    );
 }
 
 #[test]

@@ -90,7 +90,11 @@ fn a_step_that_fails_for_now_is_tried_again_with_growing_patience() {
     partition.end("ensure_address", hiccup());
     assert_eq!(partition.words(), "ERROR", "five attempts are enough");
     let fault = partition.view().fault.unwrap();
-    assert_eq!(fault.message, "The instance could not be created: the host does not answer.");
+    assert_eq!(
+        fault.message,
+        "The instance could not be created: no address could be reserved for it (the host does not answer). What was \
+         made for it is taken away; delete it and order it again."
+    );
     assert_eq!(fault.details, "create ensure_address attempt 5: the host does not answer [local.unavailable]");
 }
 
@@ -137,7 +141,11 @@ fn a_create_that_fails_for_good_is_taken_back_and_says_why() {
     let view = partition.view();
     assert_eq!((view.address, view.volume_id, view.server_id), (None, None, None));
     let fault = view.fault.unwrap();
-    assert_eq!(fault.message, "The instance could not be created: the host has no room left.");
+    assert_eq!(
+        fault.message,
+        "The instance could not be created: its server could not be started (the host has no room left). What was \
+         made for it is taken away; delete it and order it again."
+    );
     assert_eq!(fault.details, "create ensure_server attempt 1: the host has no room left [local.exhausted]");
     assert_eq!(partition.usage.instances, 1, "it counts until the tenant deletes it");
 
@@ -160,7 +168,11 @@ fn an_agent_that_never_speaks_fails_the_create() {
     assert_eq!(partition.words(), "ERROR");
     assert_eq!(partition.outstanding(), ["delete_server/1"]);
     let message = partition.view().fault.unwrap().message;
-    assert_eq!(message, "The instance could not be created: the guest agent did not report in time.");
+    assert_eq!(
+        message,
+        "The instance could not be created: its server did not come up (the guest agent did not report in time). \
+         What was made for it is taken away; delete it and order it again."
+    );
 }
 
 #[test]

@@ -145,7 +145,10 @@ fn a_delete_that_fails_can_be_asked_for_again() {
     partition.end("delete_volume", refusal());
     assert_eq!(partition.words(), "ERROR");
     let message = partition.view().fault.unwrap().message;
-    assert_eq!(message, "The delete failed and can be asked for again: the host has no room left.");
+    assert_eq!(
+        message,
+        "The delete failed: its volume could not be removed (the host has no room left). Ask for the delete again."
+    );
     assert_eq!(partition.usage.instances, 1, "the volume is still there");
 
     partition.order(Command::Delete).unwrap();

@@ -37,7 +37,11 @@ fn a_restart_is_tried_twice_and_then_leaves_the_instance_as_it_is() {
     partition.end("restart_engine/2", hiccup());
 
     assert_eq!(partition.words(), "ACTIVE SHUTDOWN", "the engine's health tells the rest");
-    assert_eq!(partition.view().fault.unwrap().message, "The restart failed: the host does not answer.");
+    assert_eq!(
+        partition.view().fault.unwrap().message,
+        "The restart failed: the database server could not be started again (the host does not answer). Ask for it \
+         again; if that does not help, tell the operator of this service."
+    );
     partition.order(Command::Restart).unwrap();
     assert_eq!(partition.words(), "REBOOT");
 }

@@ -158,8 +158,8 @@ impl SupervisorHandle {
     }
 
     fn late(&self, what: &str) -> Error {
-        let root = self.layout.root().display();
-        let message = format!("the supervisor of {root} {what} within {TIMEOUT:?}");
-        Error::new(ErrorKind::Timeout, "local.supervisor_late", message)
+        let message = format!("the program that keeps databases running on the host {what} within {TIMEOUT:?}");
+        let error = Error::new(ErrorKind::Timeout, "local.supervisor_late", message);
+        error.with_detail(self.layout.root().display().to_string())
     }
 }

@@ -11,6 +11,7 @@ use crate::{
         event::Event,
         policy,
         state::{AgentContact, Fault, FirstContents, Instance, Operation, OperationKind, Waiting},
+        words,
         workflow::Step,
     },
 };
@@ -280,16 +281,13 @@ pub(super) fn finish(draft: &mut Draft, operation: &Operation) {
 pub(super) fn fail(draft: &mut Draft, operation: &Operation, failure: &Failure) {
     let at = draft.now();
     let message = match operation.kind {
-        OperationKind::Create => format!("The instance could not be created: {}.", failure.message),
-        OperationKind::Restart => format!("The restart failed: {}.", failure.message),
-        OperationKind::Delete => format!("The delete failed and can be asked for again: {}.", failure.message),
-        OperationKind::CleanUp => format!("What a failed create left could not be taken away: {}.", failure.message),
         // It asks for nothing: there is nothing that could fail.
         OperationKind::Reset => return end(draft),
         OperationKind::ResizeVolume
         | OperationKind::ResizeFlavor
         | OperationKind::UndoResizeVolume
         | OperationKind::UndoResizeFlavor => return resize::failed(draft, operation, failure),
+        _ => words::operation_failed(operation, failure),
     };
     let mut details = describe(operation, failure);
     // Why the create failed still matters when its clean-up fails too.

@@ -13,6 +13,7 @@ use crate::{
         effect::{AgentVerb, Failure, Produced},
         event::Event,
         state::{Fault, FirstContents, Instance, Operation, OperationKind, Resize, Waiting},
+        words,
         workflow::Step,
     },
     quota::Charge,
@@ -138,23 +139,11 @@ pub fn volume_measured(draft: &mut Draft, operation: &Operation, produced: &Prod
 /// A step has failed for good.
 pub fn failed(draft: &mut Draft, operation: &Operation, failure: &Failure) {
     let at = draft.now();
-    let reason = &failure.message;
-    let (message, undo) = match (operation.kind, operation.step) {
-        (OperationKind::ResizeVolume, Step::GrowVolume) => (
-            format!("The volume could not be resized: {reason}. It has its old size."),
-            Some(OperationKind::UndoResizeVolume),
-        ),
-        (OperationKind::ResizeVolume, _) => {
-            (format!("The volume was resized, and the database server has not taken its new size up: {reason}."), None)
-        }
-        (OperationKind::ResizeFlavor, _) => (
-            format!("The flavor could not be changed: {reason}. The instance has its old one."),
-            Some(OperationKind::UndoResizeFlavor),
-        ),
-        (OperationKind::UndoResizeVolume, _) => {
-            (format!("The volume could not be resized, and its size cannot be told: {reason}. Ask again."), None)
-        }
-        _ => (format!("The flavor could not be changed, nor changed back: {reason}. Ask again."), None),
+    let message = words::operation_failed(operation, failure);
+    let undo = match (operation.kind, operation.step) {
+        (OperationKind::ResizeVolume, Step::GrowVolume) => Some(OperationKind::UndoResizeVolume),
+        (OperationKind::ResizeFlavor, _) => Some(OperationKind::UndoResizeFlavor),
+        _ => None,
     };
     let mut details = operations::describe(operation, failure);
     if let Some(cause) = &operation.because {

@@ -8,6 +8,7 @@ use crate::{
         event::Event,
         policy,
         state::{Fault, Task, TaskKind},
+        words,
     },
 };
 
@@ -95,7 +96,7 @@ fn verb(kind: &TaskKind) -> AgentVerb {
 fn fault(task: &Task, failure: &Failure, at: crate::time::Timestamp) -> Fault {
     let name = task.kind.as_str();
     Fault {
-        message: format!("The request {name} failed: {}.", failure.message),
+        message: words::task_failed(&task.kind, failure),
         at,
         details: format!("{name} attempt {}: {} [{}]", task.attempt, failure.message, failure.code),
     }
