@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use coffer_domain::{
     ids::InstanceId,
-    time::{Millis, SECOND},
+    instance::{policy, workflow::Step},
+    time::{MINUTE, Millis, SECOND},
 };
 use coffer_ports::transport::{Incoming, Outgoing};
 use coffer_protocol::{
@@ -24,7 +25,7 @@ use coffer_protocol::{
     topics::KEY_ID_HEADER,
 };
 
-use crate::{desk::Desk, faults::Fault, short};
+use crate::{desk::Desk, faults::Fault, plan::Way, short};
 
 /// Records of this agent that an eavesdropper keeps.
 const RECORDED: usize = 16;
@@ -168,6 +169,16 @@ impl Guest {
         if self.is_alive() {
             return Vec::new();
         }
+        let planned = desk.plan.of_agent(self.instance, Step::AwaitAgent.as_str());
+        match planned {
+            Some(Way::FailsAlways | Way::FailsForGood) => return Vec::new(),
+            Some(Way::TimesOut) => {
+                let late = policy::of(Step::AwaitAgent).deadline + MINUTE;
+                desk.after(late, crate::desk::Event::AgentStarts { server: self.server });
+                return Vec::new();
+            }
+            Some(Way::FailsOnce | Way::DoneTwice) | None => {}
+        }
         self.life += 1;
         disk.epoch = disk.epoch.max(self.boot.epoch);
         // The real one starts from the clock's microseconds, so that it grows from one process to the next.
@@ -178,7 +189,12 @@ impl Guest {
             self.engine = EngineState::Starting;
             self.later(desk, SECOND, Timer::EngineUp);
         }
-        self.enrol(disk, desk)
+        let said = self.enrol(disk, desk);
+        if planned.is_some() {
+            self.die(disk, desk);
+        }
+        // One that fails dies before its first word is out, one that does it twice right after it.
+        if planned == Some(Way::FailsOnce) { Vec::new() } else { said }
     }
 
     /// The agent's process ends; the engine goes on.

@@ -24,6 +24,22 @@ const NAMES: [&str; 3] = ["shop", "stock", "staff"];
 /// The flavors, and how much memory they have.
 const FLAVORS: [(&str, u64); 2] = [("1", 512), ("2", 1536)];
 
+/// The password of every user.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// Something to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    Create,
+    Delete,
+    Restart,
+    CreateDatabases,
+    DropDatabase,
+    CreateUsers,
+    DropUser,
+    EnableRoot,
+}
+
 pub struct Client {
     pub tenant: TenantId,
     pub partition: u32,
@@ -45,7 +61,8 @@ impl Client {
             self.creates += 1;
             let instance = InstanceId(dice.uuid());
             self.instances.push(instance);
-            return Some(self.envelope(instance, self.create(instance, vault, dice), now, dice));
+            let is_filled = dice.chance(500);
+            return Some(self.envelope(instance, self.create(instance, is_filled, vault, dice), now, dice));
         }
         let instance = *dice.pick(&self.instances)?;
         let name = (*dice.pick(&NAMES)?).to_owned();
@@ -67,6 +84,23 @@ impl Client {
             _ => Command::ResetStatus { force_delete: true },
         };
         Some(self.envelope(instance, command, now, dice))
+    }
+
+    /// Puts a wish into words. What is to be dropped was ordered with the instance.
+    pub fn wish(&self, wish: Wish, instance: InstanceId, now: Timestamp, vault: &Vault, dice: &mut Dice) -> Envelope {
+        let command = match wish {
+            Wish::Create => self.create(instance, true, vault, dice),
+            Wish::Delete => Command::Delete,
+            Wish::Restart => Command::Restart,
+            Wish::CreateDatabases => Command::CreateDatabases { databases: vec![database("stock")] },
+            Wish::DropDatabase => Command::DropDatabase { name: "shop".into() },
+            Wish::CreateUsers => Command::CreateUsers { users: vec![user("waiter", &["shop"], instance, vault)] },
+            Wish::DropUser => Command::DropUser { name: "clerk".into(), host: "%".into() },
+            Wish::EnableRoot => {
+                Command::EnableRoot { password: vault.seal_password(&instance.to_string(), &password()) }
+            }
+        };
+        self.envelope(instance, command, now, dice)
     }
 
     /// There is no such instance.
@@ -92,8 +126,7 @@ impl Client {
         }
     }
 
-    fn create(&self, instance: InstanceId, vault: &Vault, dice: &mut Dice) -> Command {
-        let is_filled = dice.chance(500);
+    fn create(&self, instance: InstanceId, is_filled: bool, vault: &Vault, dice: &mut Dice) -> Command {
         let (databases, users) = match is_filled {
             true => (vec![database("shop")], vec![user("clerk", &["shop"], instance, vault)]),
             false => (Vec::new(), Vec::new()),
@@ -151,7 +184,7 @@ fn user(name: &str, databases: &[&str], instance: InstanceId, vault: &Vault) -> 
 }
 
 fn password() -> Secret {
-    Secret::new("correct horse battery staple")
+    Secret::new(PASSWORD)
 }
 
 /// One datastore with one version, and the flavors.

@@ -19,6 +19,7 @@ use crate::{
     agent::{Disk, Guest},
     desk::{Desk, Event},
     faults::Fault,
+    plan::Way,
     short,
 };
 
@@ -125,7 +126,10 @@ impl Cloud {
         if desk.strikes(Fault::CloudSlow) {
             takes = desk.dice.span(USUAL, deadline - SECOND);
         }
-        let (is_done, error, is_answered) = fate(desk);
+        let (is_done, error, is_answered) = match desk.plan.of_call(instance, step) {
+            Some(way) => planned(way, desk),
+            None => fate(desk),
+        };
         self.numbers += 1;
         let number = self.numbers;
         let found = self.find(ask.kind(), instance);
@@ -312,6 +316,16 @@ fn fate(desk: &mut Desk) -> (bool, Option<Error>, bool) {
         return (false, Some(error(kind, desk)), true);
     }
     (true, None, true)
+}
+
+/// The same, on purpose.
+fn planned(way: Way, desk: &mut Desk) -> (bool, Option<Error>, bool) {
+    match way {
+        Way::FailsOnce | Way::FailsAlways => (false, Some(error(ErrorKind::Unavailable, desk)), true),
+        Way::FailsForGood => (false, Some(error(ErrorKind::Exhausted, desk)), true),
+        Way::TimesOut => (true, None, false),
+        Way::DoneTwice => (true, None, true),
+    }
 }
 
 fn error(kind: ErrorKind, desk: &mut Desk) -> Error {

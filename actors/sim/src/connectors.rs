@@ -134,7 +134,7 @@ impl Borders for SimulatedBorders {
             Moment::AfterEffect => Fault::StopAfterEffect,
         };
         let desk = &mut lock(&self.world).desk;
-        let stops = desk.strikes(fault);
+        let stops = desk.strikes(fault) || desk.plan.stops_at(border);
         if stops {
             desk.tell("control plane", format_args!("stops at {border}"));
         }

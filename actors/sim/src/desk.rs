@@ -12,6 +12,7 @@ use crate::{
     clock::VirtualClock,
     dice::Dice,
     faults::{Fault, Mixture, Tally},
+    plan::Plan,
     trace::Trace,
 };
 
@@ -60,12 +61,15 @@ pub enum Event {
     DiskHasRoom,
     FaultsStop,
     LookForRest,
+    /// The next act of a script is due, whatever is under way.
+    ScriptGoesOn,
 }
 
 pub struct Desk {
     pub clock: Arc<VirtualClock>,
     pub dice: Dice,
     pub mixture: Mixture,
+    pub plan: Plan,
     pub tally: Tally,
     pub trace: Trace,
     /// Told when the agenda has changed.
@@ -83,6 +87,7 @@ impl Desk {
             clock: Arc::new(VirtualClock::start()),
             dice,
             mixture,
+            plan: Plan::default(),
             tally: Tally::default(),
             trace: Trace::new(aloud),
             changed: Arc::default(),

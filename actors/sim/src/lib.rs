@@ -10,12 +10,14 @@
 //! * [`connectors`] – the ports between the two; a disk that is slow or full, stops at the borders of a commit;
 //! * [`plane`] – the control plane's lives;
 //! * [`faults`] – what goes wrong, how often; [`invariants`] – what must hold all the same;
+//! * [`plan`] – the one thing that goes wrong on purpose, in a small history of its own ([`case`]);
 //! * [`world`] – puts them together; [`desk`], [`clock`], [`dice`], [`trace`] – what they share.
 //!
 //! [`run`] lives one seed through. The same seed goes the same way, told by the hash of its trace.
 
 pub mod agent;
 pub mod broker;
+pub mod case;
 pub mod client;
 pub mod clock;
 pub mod cloud;
@@ -26,6 +28,7 @@ pub mod faults;
 pub mod invariants;
 pub mod ledger;
 mod panics;
+pub mod plan;
 pub mod plane;
 mod run;
 pub mod trace;
@@ -33,7 +36,7 @@ pub mod world;
 
 use coffer_domain::ids::InstanceId;
 
-pub use run::{Run, run, run_all};
+pub use run::{Run, run, run_all, run_case};
 
 /// Enough of an instance's id to tell it from others in a story.
 pub fn short(instance: InstanceId) -> String {

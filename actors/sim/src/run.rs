@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::{runtime::Builder, select, task::yield_now, time::sleep_until};
 
 use crate::{
+    case::{Case, Ending},
     desk::Event,
     faults::Tally,
     panics, plane,
@@ -47,17 +48,9 @@ pub struct Run {
 /// # Errors
 /// When there is no directory for the store, or no runtime.
 pub fn run(seed: u64, aloud: bool) -> Result<Run, String> {
-    panics::watch();
-    let directory = directory().map_err(|error| format!("no directory for the store: {error}"))?;
-    let store = Store::open(directory.path()).map_err(|error| error.to_string())?;
-    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
-    let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
-    let system = actix::System::with_tokio_rt(|| runtime);
-    Ok(system.block_on(async {
-        let world = World::create(seed, Arc::new(store), aloud);
-        live(&world).await;
-        let locked = lock(&world);
-        Run {
+    in_a_world(
+        |store| World::create(seed, store, aloud),
+        |locked| Run {
             seed,
             hash: locked.desk.trace.hash(),
             lines: locked.desk.trace.lines(),
@@ -67,7 +60,38 @@ pub fn run(seed: u64, aloud: bool) -> Result<Run, String> {
             longest_unrest: locked.longest_unrest,
             tally: locked.desk.tally,
             violation: locked.desk.violation().map(str::to_owned),
-        }
+        },
+    )
+}
+
+/// Lives through a history with one planted fault; `aloud` prints its story.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_case(case: &Case, seed: u64, aloud: bool) -> Result<Ending, String> {
+    in_a_world(
+        |store| World::scripted(seed, store, aloud, case.plan(), &case.acts()),
+        |locked| Ending {
+            seen: locked.script().seen.clone().flatten(),
+            struck: locked.desk.plan.struck,
+            violation: locked.desk.violation().map(str::to_owned),
+        },
+    )
+}
+
+/// Lives a world through, on a store of its own and a virtual clock, and tells what is left to tell of it.
+fn in_a_world<T>(create: impl FnOnce(Arc<Store>) -> Shared, tell: impl FnOnce(&World) -> T) -> Result<T, String> {
+    panics::watch();
+    let directory = directory().map_err(|error| format!("no directory for the store: {error}"))?;
+    let store = Store::open(directory.path()).map_err(|error| error.to_string())?;
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
+    let system = actix::System::with_tokio_rt(|| runtime);
+    Ok(system.block_on(async {
+        let world = create(Arc::new(store));
+        live(&world).await;
+        let locked = lock(&world);
+        tell(&locked)
     }))
 }
 

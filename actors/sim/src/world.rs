@@ -3,6 +3,7 @@
 mod clients;
 mod commits;
 mod rest;
+mod script;
 mod written;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -31,6 +32,7 @@ use crate::{
 };
 pub use commits::CommitFate;
 pub use rest::Phase;
+pub use script::{Act, Script, Wish};
 use written::Written;
 
 /// Partitions at work; tenants are spread over them.
@@ -70,6 +72,7 @@ pub struct World {
     pub commits: u64,
     disk_is_full: bool,
     phase: Phase,
+    script: Script,
     /// When the phase began.
     phase_since: Millis,
     rest_since: Option<Millis>,
@@ -90,6 +93,10 @@ impl World {
             Client::new(number, u32::try_from(number).unwrap_or(0) % PARTITIONS)
         });
         let clients = clients.collect();
+        Self::with(desk, clients, store, Phase::Trouble)
+    }
+
+    fn with(desk: Desk, clients: Vec<Client>, store: Arc<Store>, phase: Phase) -> Shared {
         Arc::new_cyclic(|me| {
             Mutex::new(Self {
                 me: me.clone(),
@@ -108,7 +115,8 @@ impl World {
                 lives: 0,
                 commits: 0,
                 disk_is_full: false,
-                phase: Phase::Trouble,
+                phase,
+                script: Script::default(),
                 phase_since: 0,
                 rest_since: None,
                 longest_unrest: 0,
@@ -150,6 +158,7 @@ impl World {
             }
             Event::FaultsStop => self.faults_stop(),
             Event::LookForRest => self.look_for_rest(),
+            Event::ScriptGoesOn => self.next_act(),
             Event::PlaneStarts | Event::PlaneEnds { .. } => {}
         }
     }
@@ -163,6 +172,9 @@ impl World {
                 self.desk.violated(format!("a call is made for {}, which was not committed", short(instance)));
             }
             self.cloud.call(life, instance, ask, answer, &mut self.desk);
+            if self.desk.plan.interrupts() {
+                self.desk.after(0, Event::ScriptGoesOn);
+            }
         }
     }
 

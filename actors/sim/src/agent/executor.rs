@@ -8,7 +8,7 @@ use coffer_protocol::{
 };
 
 use super::{Disk, Guest, Order, Record, Timer};
-use crate::{desk::Desk, faults::Fault};
+use crate::{desk::Desk, faults::Fault, plan::Way};
 
 /// Commands that wait at most; what finds no place is repeated by the control plane.
 const QUEUE: usize = 64;
@@ -19,6 +19,9 @@ impl Guest {
         let known = disk.journal.get(&order.id);
         if known.is_some_and(|record| record.order != order.text) {
             desk.violated(format!("{} stands for two different orders", order.id));
+        }
+        if desk.plan.is_muted(&order.id) {
+            return Vec::new();
         }
         if let Some(outcome) = known.and_then(|record| record.outcome.clone()) {
             return vec![self.say_outcome(order.id, outcome, disk, desk)];
@@ -70,9 +73,16 @@ impl Guest {
             return Vec::new();
         };
         let starts_engine = starts_engine(&order.command);
-        let outcome = if desk.strikes(Fault::AgentFailsForNow) {
+        let planned = desk.plan.of_agent(self.instance, step_of(&order.id));
+        let fails_for_now = matches!(planned, Some(Way::FailsOnce | Way::FailsAlways));
+        let outcome = if planned == Some(Way::DoneTwice) {
+            // It dies before it has noted that it was done.
+            self.apply(&order.command, disk);
+            self.die(disk, desk);
+            return Vec::new();
+        } else if fails_for_now || desk.strikes(Fault::AgentFailsForNow) {
             Err(failure(true, "agent_failed", "the simulated agent says so"))
-        } else if desk.strikes(Fault::AgentFailsForGood) {
+        } else if planned == Some(Way::FailsForGood) || desk.strikes(Fault::AgentFailsForGood) {
             // Half done, perhaps.
             if desk.dice.chance(300) {
                 self.apply(&order.command, disk);
@@ -88,6 +98,10 @@ impl Guest {
             self.engine = if disk.is_prepared { EngineState::Running } else { EngineState::Absent };
         }
         let mut said = vec![self.end(&order, outcome, disk, desk)];
+        if planned == Some(Way::TimesOut) {
+            desk.plan.mute(&order.id);
+            said.clear();
+        }
         said.extend(self.start_next(disk, desk));
         said.extend(self.beat(disk, desk));
         said
@@ -205,6 +219,11 @@ fn admit(order: &Order, disk: &Disk) -> Result<(), Failure> {
         (false, true) => Err(failure(false, "not_found", "it does not exist")),
         _ => Ok(()),
     }
+}
+
+/// The step or task that an effect's id names.
+fn step_of(effect: &str) -> &str {
+    effect.split('/').nth(1).unwrap_or_default()
 }
 
 fn record(order: &Order) -> Record {

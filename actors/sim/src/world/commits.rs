@@ -94,6 +94,8 @@ impl World {
         if old != new {
             self.desk.tell("control plane", format_args!("{} is {new}", short(id)));
         }
+        let operation = after.as_ref().and_then(|state| state.operation.as_ref());
+        self.desk.plan.note(id, operation.map(|operation| operation.kind));
         if let Some(state) = after {
             self.states.insert(id, (partition, state));
         }

@@ -22,7 +22,7 @@ use crate::{
 const UNREST: Millis = 2 * (5 * MINUTE + policy::TIMER_MARGIN) + 5 * MINUTE;
 /// How long it must have been at rest: what agents still have to tell is told by then.
 const REST: Millis = 45 * SECOND;
-const LOOK: Millis = SECOND;
+pub(super) const LOOK: Millis = SECOND;
 
 /// Deletes that may follow a first one whose attempts were used up when the faults stopped.
 const ROUNDS_OF_DELETES: u32 = 2;
@@ -35,6 +35,8 @@ pub enum Phase {
     Calm,
     /// Everything is being deleted, for the time that the number says.
     Deleting(u32),
+    /// What is asked for next stands in a script.
+    Scripted,
     Over,
 }
 
@@ -73,7 +75,7 @@ impl World {
         }
     }
 
-    fn begin(&mut self, phase: Phase) {
+    pub(super) fn begin(&mut self, phase: Phase) {
         self.phase = phase;
         self.phase_since = self.desk.now();
         self.rest_since = None;
@@ -111,6 +113,7 @@ impl World {
         self.check_outside();
         match self.phase {
             Phase::Trouble | Phase::Over => {}
+            Phase::Scripted => self.next_act(),
             _ if self.states.is_empty() => self.begin(Phase::Over),
             Phase::Calm => self.delete_all(1),
             Phase::Deleting(round) if round < ROUNDS_OF_DELETES => self.delete_all(round + 1),
