@@ -1,4 +1,4 @@
-//! Commands beside the service: users, cleaning up, borders, and in [`state`] what looks after the state.
+//! Commands beside the service: users, cleaning up, borders and effects, and in [`state`] what looks after the state.
 
 pub mod state;
 
@@ -11,6 +11,7 @@ use crate::{
     CommandResult,
     cli::{Operation, Place, StateOptions, UserCommand, UserOptions},
     config::{self, Config},
+    rehearsal,
     state_dir::StateDir,
 };
 
@@ -55,13 +56,7 @@ pub fn clean(options: &StateOptions) -> CommandResult {
 
 /// Lists the borders of an operation, one a line.
 pub fn borders(operation: Operation) -> CommandResult {
-    let kind = match operation {
-        Operation::Create => OperationKind::Create,
-        Operation::Delete => OperationKind::Delete,
-        Operation::ResizeVolume => OperationKind::ResizeVolume,
-        Operation::ResizeFlavor => OperationKind::ResizeFlavor,
-    };
-    for border in coffer_runtime::borders::of(kind) {
+    for border in coffer_runtime::borders::of(kind(operation)) {
         println!("{border}");
     }
     Ok(())
@@ -72,6 +67,23 @@ pub fn place(named: &Place) -> Result<(StateDir, Option<Config>), Box<dyn std::e
     let Some(file) = &named.config else { return Ok((StateDir::dev(named.state.state_dir.as_deref())?, None)) };
     let config = config::read(file)?;
     Ok((StateDir::at(config.state_dir.clone()), Some(config)))
+}
+
+/// Lists the calls to the provider of an operation, one a line.
+pub fn effects(operation: Operation) -> CommandResult {
+    for step in rehearsal::effects::calls_of(kind(operation)) {
+        println!("{step}");
+    }
+    Ok(())
+}
+
+fn kind(operation: Operation) -> OperationKind {
+    match operation {
+        Operation::Create => OperationKind::Create,
+        Operation::Delete => OperationKind::Delete,
+        Operation::ResizeVolume => OperationKind::ResizeVolume,
+        Operation::ResizeFlavor => OperationKind::ResizeFlavor,
+    }
 }
 
 /// The provider `local` of a state directory; the agent is the program beside this one unless another is named.

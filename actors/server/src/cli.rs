@@ -44,6 +44,9 @@ pub enum Command {
     /// Lists the places at which `COFFER_CRASH_AT` lets `coffer dev` rehearse a crash.
     #[command(hide = true)]
     Borders { operation: Operation },
+    /// Lists the calls to the provider that `COFFER_FAIL_EFFECT` lets fail in `coffer dev`.
+    #[command(hide = true)]
+    Effects { operation: Operation },
     /// Keeps the agents of the provider `local` running; started by the service itself.
     #[command(hide = true)]
     LocalSupervisor {

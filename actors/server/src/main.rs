@@ -7,14 +7,14 @@
 //! * [`broker`] – the embedded broker or the way to an external one;
 //! * [`service`] – starts all parts, runs until a signal, stops them in order;
 //! * [`coffer_server::control`] – what the REST shim asks, answered by the runtime;
-//! * [`admin`] – commands beside the service: users, cleaning up, borders, looking after the state;
+//! * [`admin`] – commands beside the service: users, cleaning up, borders and effects, looking after the state;
 //! * [`check`] – what is inconsistent, and what mends it; [`orphan`] – removing what belongs to nobody;
 //! * [`doctor`] – the same, and all that the service needs of its host;
 //! * [`backup`] – the state in one file, and back;
 //! * [`local_api`] – how commands ask a running service; [`desk`] – its answers;
 //! * [`systemd`] – what systemd is told;
 //! * [`journal`] – what was done to an instance, read beside the service;
-//! * [`rehearsal`] – crashes and clock shifts on purpose, for `coffer dev` alone.
+//! * [`rehearsal`] – crashes, clock shifts and failing effects on purpose, for `coffer dev` alone.
 
 mod admin;
 mod backup;
@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         cli::Command::User(options) => admin::user(&options),
         cli::Command::Journal(options) => journal::print(&options),
         cli::Command::Borders { operation } => admin::borders(operation),
+        cli::Command::Effects { operation } => admin::effects(operation),
         cli::Command::LocalSupervisor { root } => {
             logging::start(cli::LogFormat::Text);
             coffer_local::supervisor::run(&root).map_err(Into::into)

@@ -1,4 +1,6 @@
-//! Crashes and clock shifts on purpose. `coffer dev` alone obeys these variables; they are for tests and drills.
+//! Crashes, clock shifts and failing effects on purpose. `coffer dev` alone obeys these variables; they are for tests and drills.
+
+pub mod effects;
 
 use std::{env, sync::Arc};
 

@@ -178,14 +178,15 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
     let metrics = Metrics::new(&registry)?;
     identity.watch(&metrics.bounded);
     let mut broker = Broker::start(&config.broker, &state)?;
+    let connectors = Connectors {
+        network: Arc::new(provider.clone()),
+        volumes: Arc::new(provider.clone()),
+        compute: Arc::new(provider.clone()),
+        agent_bootstrap: broker.agent_bootstrap(),
+    };
     let (runtime, mut failure) = Runtime::start(RuntimeConfig {
         store,
-        connectors: Connectors {
-            network: Arc::new(provider.clone()),
-            volumes: Arc::new(provider.clone()),
-            compute: Arc::new(provider.clone()),
-            agent_bootstrap: broker.agent_bootstrap(),
-        },
+        connectors: if mode.dev { rehearsal::effects::connectors(connectors)? } else { connectors },
         transport: Arc::new(broker.connect(metrics.bounded.clone())?),
         vault: vault.clone(),
         clock: mode.clock.clone(),

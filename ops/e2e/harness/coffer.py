@@ -46,6 +46,7 @@ class Coffer:
         *more: str,
         crash_at: str = "",
         clock_offset_ms: int = 0,
+        fail_effect: str = "",
         log: str = "",
         ready: bool = True,
         ca_file: Path | None = None,
@@ -56,6 +57,8 @@ class Coffer:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("COFFER_")}
         if crash_at:
             environment["COFFER_CRASH_AT"] = crash_at
+        if fail_effect:
+            environment["COFFER_FAIL_EFFECT"] = fail_effect
         if clock_offset_ms:
             environment["COFFER_CLOCK_OFFSET_MS"] = str(clock_offset_ms)
         if log:
