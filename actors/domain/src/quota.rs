@@ -62,7 +62,7 @@ impl Usage {
         ]
         .into_iter()
         // Whoever takes nothing more of a resource is not refused for it, though its limit was lowered meanwhile.
-        .filter(|(_, used, more, limit)| *more > 0 && limit.is_some_and(|limit| used + more > limit))
+        .filter(|(_, used, more, limit)| *more > 0 && limit.is_some_and(|limit| used.saturating_add(*more) > limit))
         .map(|(resource, ..)| format!("'{resource}'"))
         .collect();
         if over.is_empty() {
@@ -74,9 +74,9 @@ impl Usage {
     #[must_use]
     pub fn charged(self, charge: Charge) -> Self {
         Self {
-            instances: self.instances + charge.instances,
-            volume_gib: self.volume_gib + charge.volume_gib,
-            memory_mib: self.memory_mib + charge.memory_mib,
+            instances: self.instances.saturating_add(charge.instances),
+            volume_gib: self.volume_gib.saturating_add(charge.volume_gib),
+            memory_mib: self.memory_mib.saturating_add(charge.memory_mib),
         }
     }
 

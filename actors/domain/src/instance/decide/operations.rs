@@ -199,7 +199,7 @@ fn is_forced(draft: &Draft, operation: &Operation) -> bool {
 pub fn retry(draft: &mut Draft, command: CommandId) {
     let Some(operation) = draft.state().and_then(|instance| instance.operation.clone()) else { return };
     if operation.command == command && operation.waiting == Waiting::Backoff {
-        start_step(draft, operation.step, operation.attempt + 1);
+        start_step(draft, operation.step, operation.attempt.saturating_add(1));
     }
 }
 

@@ -23,7 +23,7 @@ pub fn start(draft: &mut Draft, command: CommandId, kind: TaskKind) {
 /// The wait before the next attempt is over.
 pub fn retry(draft: &mut Draft, command: CommandId) {
     let waiting = draft.state().and_then(|instance| instance.tasks.get(&command)).filter(|task| task.effect.is_none());
-    if let Some(number) = waiting.map(|task| task.attempt + 1) {
+    if let Some(number) = waiting.map(|task| task.attempt.saturating_add(1)) {
         attempt(draft, command, number);
     }
 }
