@@ -78,3 +78,23 @@ need_cargo_deny() {
     quietly env -u CARGO_TARGET_DIR cargo install cargo-deny --locked --version "$CARGO_DENY_VERSION" \
         --root "$CACHE_DIR/tools"
 }
+
+# Sets CARGO_FUZZ.
+CARGO_FUZZ_VERSION=0.13.2
+need_cargo_fuzz() {
+    CARGO_FUZZ=$CACHE_DIR/tools/bin/cargo-fuzz
+    [ "$("$CARGO_FUZZ" --version 2>/dev/null)" != "cargo-fuzz $CARGO_FUZZ_VERSION" ] || return 0
+    say "building cargo-fuzz $CARGO_FUZZ_VERSION, once (about a minute)"
+    quietly env -u CARGO_TARGET_DIR cargo install cargo-fuzz --locked --version "$CARGO_FUZZ_VERSION" \
+        --root "$CACHE_DIR/tools"
+}
+
+# Builds the targets of ops/fuzz, instrumented for coverage, and sets FUZZ_BIN_DIR. No sanitizer: there is no unsafe
+# code of ours that one could watch, and without one any toolchain will do. No RocksDB either.
+build_fuzz_targets() {
+    local triple
+    triple=$(rustc -vV | sed -n 's/^host: //p')
+    # shellcheck disable=SC2034 # used by those who source this
+    FUZZ_BIN_DIR=$CARGO_TARGET_DIR/$triple/release
+    quietly "$CARGO_FUZZ" build --fuzz-dir "$REPOSITORY/ops/fuzz" --sanitizer none --features libfuzzer
+}

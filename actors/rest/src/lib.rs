@@ -16,7 +16,13 @@
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
-use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web};
+use actix_web::{
+    App, HttpServer,
+    body::MessageBody,
+    dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse},
+    middleware::from_fn,
+    web,
+};
 use coffer_ports::identity::Identity;
 use prometheus::Registry;
 
@@ -63,6 +69,44 @@ pub(crate) struct Shim {
     metrics: Metrics,
 }
 
+/// The API without a socket: what every worker's [`application`] shares.
+#[derive(Clone)]
+pub struct Api(web::Data<Shim>);
+
+impl Api {
+    /// # Errors
+    /// When `registry` has metrics of these names already.
+    pub fn new(
+        config: Config,
+        control: Arc<dyn ControlPlane>,
+        identity: Arc<dyn Identity>,
+        registry: Registry,
+    ) -> io::Result<Self> {
+        let metrics = Metrics::register(&registry).map_err(io::Error::other)?;
+        Ok(Self(web::Data::new(Shim { config, control, identity, registry, metrics })))
+    }
+}
+
+/// The application that each worker runs.
+pub fn application(
+    api: Api,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    let shim = api.0;
+    App::new()
+        .app_data(shim.clone())
+        .wrap(from_fn(observe::observe))
+        .configure(|services| routes::configure(services, shim.config.serve_identity))
+        .default_service(web::to(routes::not_found))
+}
+
 /// A client may take this long to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client may take this long for its TLS handshake.
@@ -85,24 +129,17 @@ pub fn serve(
     registry: Registry,
     certificates: Option<&Arc<Certificates>>,
 ) -> io::Result<Server> {
-    let metrics = Metrics::register(&registry).map_err(io::Error::other)?;
     let workers = config.workers();
     let max_connections = config.max_connections;
-    let shim = web::Data::new(Shim { config, control, identity, registry, metrics });
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(shim.clone())
-            .wrap(from_fn(observe::observe))
-            .configure(|services| routes::configure(services, shim.config.serve_identity))
-            .default_service(web::to(routes::not_found))
-    })
-    .workers(workers)
-    .max_connections(max_connections.div_ceil(workers))
-    .max_connection_rate(HANDSHAKES)
-    .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
-    .client_request_timeout(HEAD_TIMEOUT)
-    .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
-    .disable_signals();
+    let api = Api::new(config, control, identity, registry)?;
+    let server = HttpServer::new(move || application(api.clone()))
+        .workers(workers)
+        .max_connections(max_connections.div_ceil(workers))
+        .max_connection_rate(HANDSHAKES)
+        .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
+        .disable_signals();
     let server = match certificates {
         Some(certificates) => {
             server.listen_rustls_0_23(listener, certificates.server_config().map_err(io::Error::other)?)?

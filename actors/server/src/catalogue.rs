@@ -15,7 +15,8 @@ pub fn load(file: Option<&Path>) -> Result<Catalogue, String> {
     parse(&text).map_err(named)
 }
 
-fn parse(text: &str) -> Result<Catalogue, String> {
+/// Reads and checks the text of a catalogue.
+pub fn parse(text: &str) -> Result<Catalogue, String> {
     let catalogue: Catalogue = toml::from_str(text).map_err(|error| error.to_string())?;
     let default = catalogue.default_datastore;
     if default.is_some() && catalogue.default_datastore().is_none() {

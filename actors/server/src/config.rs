@@ -60,7 +60,8 @@ pub fn read(path: &Path) -> Result<Config, String> {
     parse(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn parse(text: &str) -> Result<Config, String> {
+/// Reads and checks the text of a file.
+pub fn parse(text: &str) -> Result<Config, String> {
     let config: Config = toml::from_str(text).map_err(|error| explain(&error.to_string()))?;
     config.rest.check()?;
     Ok(config)
