@@ -1,5 +1,7 @@
 //! Orders: sent within a session, repeated until withdrawn; their secrets are in clear nowhere else.
 
+use std::collections::BTreeSet;
+
 use coffer_domain::{
     command::{NewPassword, UserChange},
     instance::{
@@ -12,9 +14,10 @@ use coffer_domain::{
 use coffer_protocol::{
     command::{AgentCommand, ToAgent},
     report::{EngineState, Failure, Report},
+    seal::Nonce,
     secret::Secret,
 };
-use coffer_runtime::partition::Item;
+use coffer_runtime::{partition::Item, vault::random_nonce};
 
 use super::{Line, OUTGOING, challenges, commands, order};
 use crate::support::{
@@ -195,4 +198,12 @@ fn what_finds_the_outgoing_queue_full_is_sent_later() {
     let mut late: Vec<String> = commands(&line.deliver()).iter().map(ToString::to_string).collect();
     late.sort();
     assert_eq!(late, [restart(fits).id.0, restart(fits + 1).id.0, restart(fits + 2).id.0]);
+}
+
+#[test]
+fn no_nonce_is_used_twice() {
+    let nonces: BTreeSet<Nonce> = (0..1000).map(|_| random_nonce()).collect();
+    assert_eq!(nonces.len(), 1000);
+    let seal = || vault().seal_password("instance-1", &Secret::new("hunter2")).bytes;
+    assert_ne!(seal(), seal(), "the same password looks the same");
 }
