@@ -14,7 +14,8 @@ pub fn check(data: &[u8]) {
     match file::parse(text) {
         Ok(config) => {
             let rest = config.rest;
-            let is_safe = rest.listen.ip().is_loopback() || rest.tls_certificate_file.is_some() || rest.behind_tls_proxy;
+            let is_safe =
+                rest.listen.ip().is_loopback() || rest.tls_certificate_file.is_some() || rest.behind_tls_proxy;
             assert!(is_safe, "without TLS it listens on loopback only");
         }
         Err(reason) => assert!(!reason.is_empty(), "a refusal says why"),

@@ -36,7 +36,7 @@ fn from_agent(data: &[u8]) {
 
 /// Secrets at rest.
 fn sealed(data: &[u8]) {
-    let key = Key::from_bytes([7; 32]);
+    let key = Key::from_bytes([0x5a; 32]);
     assert!(key.open_bytes("password", "row", data).is_err(), "these bytes were never sealed");
     let bytes = key.seal_bytes("password", "row", data, NONCE);
     assert_eq!(key.open_bytes("password", "row", &bytes).as_deref(), Ok(data));
@@ -45,7 +45,7 @@ fn sealed(data: &[u8]) {
 }
 
 fn enveloped(envelope: &Envelope, data: &[u8]) {
-    let key = Key::from_bytes([7; 32]);
+    let key = Key::from_bytes([0x5a; 32]);
     let (own, other) = match envelope.header.direction {
         Direction::ToAgent => (Direction::ToAgent, Direction::FromAgent),
         Direction::FromAgent => (Direction::FromAgent, Direction::ToAgent),
