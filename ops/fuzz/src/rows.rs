@@ -124,5 +124,10 @@ fn catalogue() -> Catalogue {
         Datastore { id: Uuid::from_u128(1), name: "mysql".into(), versions: vec![version], default_version: Some(id) };
     let flavor =
         Flavor { id: "1".into(), name: "small".into(), memory_mib: 512, vcpus: 1, disk_gib: 0, ephemeral_gib: 0 };
-    Catalogue { default_datastore: Some(datastore.id), datastores: vec![datastore], flavors: vec![flavor] }
+    Catalogue {
+        default_datastore: Some(datastore.id),
+        datastores: vec![datastore],
+        flavors: vec![flavor],
+        ..Catalogue::default()
+    }
 }
