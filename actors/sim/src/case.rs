@@ -44,12 +44,17 @@ pub struct Ending {
 }
 
 /// Tasks, with the names that their effects have.
-const TASKS: [(Wish, &str); 5] = [
+const TASKS: [(Wish, &str); 10] = [
     (Wish::CreateDatabases, "create_databases"),
     (Wish::DropDatabase, "drop_database"),
     (Wish::CreateUsers, "create_users"),
     (Wish::DropUser, "drop_user"),
     (Wish::EnableRoot, "enable_root"),
+    (Wish::DisableRoot, "disable_root"),
+    (Wish::Grant, "grant"),
+    (Wish::Revoke, "revoke"),
+    (Wish::ChangeUser, "change_user"),
+    (Wish::ChangePasswords, "change_passwords"),
 ];
 
 /// Every case there is.
@@ -110,7 +115,9 @@ impl Case {
             Target::Interrupted(_) => Some(Wish::Delete),
             Target::Task(wish, _) => Some(wish),
         };
-        let asked = asked.map(Act::Ask);
+        // Root cannot be disabled before it was enabled.
+        let before = asked.filter(|wish| *wish == Wish::DisableRoot).map(|_| Wish::EnableRoot);
+        let asked = before.into_iter().chain(asked).map(Act::Ask);
         [Act::Ask(Wish::Create)].into_iter().chain(asked).chain([Act::Look, Act::Ask(Wish::Delete)]).collect()
     }
 }
@@ -118,7 +125,7 @@ impl Case {
 /// What leads to an operation, besides the create that everything begins with.
 fn asked_by(kind: OperationKind) -> Option<Wish> {
     match kind {
-        OperationKind::Create | OperationKind::CleanUp => None,
+        OperationKind::Create | OperationKind::CleanUp | OperationKind::Reset => None,
         OperationKind::Delete => Some(Wish::Delete),
         OperationKind::Restart => Some(Wish::Restart),
     }

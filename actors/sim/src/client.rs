@@ -38,6 +38,11 @@ pub enum Wish {
     CreateUsers,
     DropUser,
     EnableRoot,
+    DisableRoot,
+    Grant,
+    Revoke,
+    ChangeUser,
+    ChangePasswords,
 }
 
 pub struct Client {
@@ -88,6 +93,8 @@ impl Client {
 
     /// Puts a wish into words. What is to be dropped was ordered with the instance.
     pub fn wish(&self, wish: Wish, instance: InstanceId, now: Timestamp, vault: &Vault, dice: &mut Dice) -> Envelope {
+        let sealed = || vault.seal_password(&instance.to_string(), &password());
+        let clerk = || "clerk".to_owned();
         let command = match wish {
             Wish::Create => self.create(instance, true, vault, dice),
             Wish::Delete => Command::Delete,
@@ -96,8 +103,17 @@ impl Client {
             Wish::DropDatabase => Command::DropDatabase { name: "shop".into() },
             Wish::CreateUsers => Command::CreateUsers { users: vec![user("waiter", &["shop"], instance, vault)] },
             Wish::DropUser => Command::DropUser { name: "clerk".into(), host: "%".into() },
-            Wish::EnableRoot => {
-                Command::EnableRoot { password: vault.seal_password(&instance.to_string(), &password()) }
+            Wish::EnableRoot => Command::EnableRoot { password: sealed() },
+            Wish::DisableRoot => Command::DisableRoot,
+            Wish::Grant => Command::Grant { name: clerk(), host: "%".into(), databases: ["shop".to_owned()].into() },
+            Wish::Revoke => Command::Revoke { name: clerk(), host: "%".into(), database: "shop".into() },
+            Wish::ChangeUser => {
+                let change = UserChange { name: Some("cashier".into()), host: None, password: Some(sealed()) };
+                Command::ChangeUser { name: clerk(), host: "%".into(), change }
+            }
+            Wish::ChangePasswords => {
+                let changed = NewPassword { name: clerk(), host: "%".into(), password: sealed() };
+                Command::ChangePasswords { users: vec![changed] }
             }
         };
         self.envelope(instance, command, now, dice)

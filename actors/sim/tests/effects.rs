@@ -42,6 +42,7 @@ fn every_kind_of_operation_is_gone_through() {
             OperationKind::Delete => 1,
             OperationKind::Restart => 2,
             OperationKind::CleanUp => 3,
+            OperationKind::Reset => 4,
         };
         assert_eq!(known, position);
     }
