@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use coffer_ports::{
     Result,
-    cloud::{Address, Compute, Network, Owner, ServerRequest, VolumeRequest, Volumes},
+    cloud::{Address, Compute, Network, Owner, ResizeRequest, ServerRequest, VolumeRequest, Volumes},
     transport::{Delivery, Outgoing, Start, Transport},
 };
 use coffer_protocol::boot::Bootstrap;
@@ -32,6 +32,14 @@ impl Volumes for SlowCloud {
         std::future::pending().await
     }
 
+    async fn grow_volume(&self, _owner: &Owner, _size_gib: u32) -> Result<()> {
+        std::future::pending().await
+    }
+
+    async fn measure_volume(&self, _owner: &Owner) -> Result<u32> {
+        std::future::pending().await
+    }
+
     async fn delete_volume(&self, _owner: &Owner) -> Result<()> {
         std::future::pending().await
     }
@@ -40,6 +48,10 @@ impl Volumes for SlowCloud {
 #[async_trait]
 impl Compute for SlowCloud {
     async fn ensure_server(&self, _request: &ServerRequest) -> Result<String> {
+        std::future::pending().await
+    }
+
+    async fn resize_server(&self, _request: &ResizeRequest) -> Result<()> {
         std::future::pending().await
     }
 

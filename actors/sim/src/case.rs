@@ -75,7 +75,7 @@ impl Case {
         // An agent that speaks too late has no second chance.
         let is_too_late = self.way == Way::TimesOut && matches!(self.target, Target::Step(_, Step::AwaitAgent));
         match self.target {
-            Target::Step(OperationKind::CleanUp, _) => false,
+            Target::Step(kind, _) if undone(kind).is_some() => false,
             // It is asked for no more than once, and by nobody any more.
             Target::Interrupted(_) => true,
             Target::Step(..) | Target::Task(..) => !self.way.lasts() && !is_too_late,
@@ -85,15 +85,15 @@ impl Case {
     pub fn plan(&self) -> Plan {
         let way = self.way;
         let (planted, interrupted) = match self.target {
-            Target::Step(OperationKind::CleanUp, step) => {
-                // What is to be cleaned up: a create that fails at its very end.
-                let create = OperationKind::Create;
-                let last = create.steps()[create.steps().len() - 1];
-                let failed = Planted { work: Work::Operation(create), step: last.as_str(), way: Way::FailsForGood };
-                let work = Work::Operation(OperationKind::CleanUp);
-                (vec![failed, Planted { work, step: step.as_str(), way }], None)
+            Target::Step(kind, step) => {
+                let failed = undone(kind).map(|(failed, at)| Planted {
+                    work: Work::Operation(failed),
+                    step: at.as_str(),
+                    way: Way::FailsForGood,
+                });
+                let own = Planted { work: Work::Operation(kind), step: step.as_str(), way };
+                (failed.into_iter().chain([own]).collect(), None)
             }
-            Target::Step(kind, step) => (vec![Planted { work: Work::Operation(kind), step: step.as_str(), way }], None),
             // The outcome of the interrupted call belongs to the delete that waits for it.
             Target::Interrupted(step) if way == Way::DoneTwice => {
                 let work = Work::Operation(OperationKind::Delete);
@@ -122,12 +122,24 @@ impl Case {
     }
 }
 
+/// What an operation takes back, and where that has to fail for it: a volume cannot shrink, so its growth must not begin.
+pub fn undone(kind: OperationKind) -> Option<(OperationKind, Step)> {
+    match kind {
+        OperationKind::CleanUp => Some((OperationKind::Create, Step::PrepareDatabase)),
+        OperationKind::UndoResizeVolume => Some((OperationKind::ResizeVolume, Step::GrowVolume)),
+        OperationKind::UndoResizeFlavor => Some((OperationKind::ResizeFlavor, Step::ResizeEngine)),
+        _ => None,
+    }
+}
+
 /// What leads to an operation, besides the create that everything begins with.
 fn asked_by(kind: OperationKind) -> Option<Wish> {
     match kind {
         OperationKind::Create | OperationKind::CleanUp | OperationKind::Reset => None,
         OperationKind::Delete => Some(Wish::Delete),
         OperationKind::Restart => Some(Wish::Restart),
+        OperationKind::ResizeVolume | OperationKind::UndoResizeVolume => Some(Wish::ResizeVolume),
+        OperationKind::ResizeFlavor | OperationKind::UndoResizeFlavor => Some(Wish::ResizeFlavor),
     }
 }
 

@@ -33,6 +33,8 @@ pub enum Wish {
     Create,
     Delete,
     Restart,
+    ResizeVolume,
+    ResizeFlavor,
     CreateDatabases,
     DropDatabase,
     CreateUsers,
@@ -96,7 +98,12 @@ impl Client {
         let sealed = || vault.seal_password(&instance.to_string(), &password());
         let clerk = || "clerk".to_owned();
         let command = match wish {
-            Wish::Create => self.create(instance, true, vault, dice),
+            Wish::Create => {
+                let (flavor, size) = (FLAVORS[0].0, 1);
+                self.order(instance, flavor.into(), size, true, vault)
+            }
+            Wish::ResizeVolume => Command::ResizeVolume { volume_gib: 2 },
+            Wish::ResizeFlavor => Command::ResizeFlavor { flavor: FLAVORS[1].0.into() },
             Wish::Delete => Command::Delete,
             Wish::Restart => Command::Restart,
             Wish::CreateDatabases => Command::CreateDatabases { databases: vec![database("stock")] },
@@ -143,14 +150,18 @@ impl Client {
     }
 
     fn create(&self, instance: InstanceId, is_filled: bool, vault: &Vault, dice: &mut Dice) -> Command {
+        self.order(instance, flavor(dice), size(dice), is_filled, vault)
+    }
+
+    fn order(&self, instance: InstanceId, flavor: String, volume_gib: u32, is_filled: bool, vault: &Vault) -> Command {
         let (databases, users) = match is_filled {
             true => (vec![database("shop")], vec![user("clerk", &["shop"], instance, vault)]),
             false => (Vec::new(), Vec::new()),
         };
         Command::Create(Box::new(Create {
             name: format!("db-{}", self.creates),
-            flavor: flavor(dice),
-            volume_gib: size(dice),
+            flavor,
+            volume_gib,
             volume_type: None,
             datastore_version: None,
             databases,

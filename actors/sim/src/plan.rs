@@ -86,6 +86,9 @@ impl Plan {
         if self.interrupted_at.take_if(|at| *at == step).is_some() {
             self.is_interrupting = true;
         }
+        let is_back = self.running.get(&instance) == Some(&OperationKind::UndoResizeFlavor);
+        // The cloud is asked for the old size in the same words.
+        let step = if is_back && step == Step::ResizeServer { Step::RestoreServer } else { step };
         self.strike(instance, step.as_str(), |way| way != Way::DoneTwice)
     }
 

@@ -43,6 +43,10 @@ fn every_kind_of_operation_is_gone_through() {
             OperationKind::Restart => 2,
             OperationKind::CleanUp => 3,
             OperationKind::Reset => 4,
+            OperationKind::ResizeVolume => 5,
+            OperationKind::ResizeFlavor => 6,
+            OperationKind::UndoResizeVolume => 7,
+            OperationKind::UndoResizeFlavor => 8,
         };
         assert_eq!(known, position);
     }
@@ -58,7 +62,8 @@ fn check(case: &Case, ending: &Ending) -> Result<(), String> {
         return Err(violation.clone());
     }
     // What struck a delete that interrupts is waited for, whatever it comes to.
-    let least = if matches!(case.target, Target::Step(OperationKind::CleanUp, _)) { 2 } else { 1 };
+    let is_undo = matches!(case.target, Target::Step(kind, _) if case::undone(kind).is_some());
+    let least = if is_undo { 2 } else { 1 };
     if ending.struck < least {
         return Err("the fault never struck".into());
     }
@@ -83,9 +88,11 @@ fn check(case: &Case, ending: &Ending) -> Result<(), String> {
 fn check_words(case: &Case, fault: &Fault) -> Result<(), String> {
     let message = &fault.message;
     let names = match case.target {
-        // A clean-up that came to its end leaves the word on the create that failed.
-        Target::Step(OperationKind::CleanUp, _) if !case.way.lasts() => "database server",
-        Target::Step(_, step) => in_plain_words(step),
+        // An undo that came to its end leaves the word on what failed before it.
+        Target::Step(kind, step) => match case::undone(kind) {
+            Some((_, failed)) if !case.way.lasts() => in_plain_words(failed),
+            _ => in_plain_words(step),
+        },
         Target::Interrupted(_) => "",
         Target::Task(_, name) => {
             if name.contains("user") {
@@ -98,7 +105,7 @@ fn check_words(case: &Case, fault: &Fault) -> Result<(), String> {
     if !message.contains(names) {
         return Err(format!("it does not name {names:?}"));
     }
-    if !["again", "elete it and order"].iter().any(|advice| message.contains(advice)) {
+    if !["again", "elete it and order", "tell the operator"].iter().any(|advice| message.contains(advice)) {
         return Err("it does not say what to do".into());
     }
     let internal = ['_', '{', '}', '[', ']', '<', '>', '"', '\\', '/'];
@@ -119,7 +126,13 @@ fn in_plain_words(step: Step) -> &'static str {
         Step::EnsureAddress | Step::ReleaseAddress => "address",
         Step::EnsureVolume | Step::DeleteVolume => "volume",
         Step::EnsureServer | Step::DeleteServer | Step::AwaitAgent => "server",
-        Step::PrepareDatabase | Step::RestartEngine => "database server",
+        Step::GrowVolume | Step::MeasureVolume => "volume",
+        Step::ResizeServer | Step::RestoreServer => "server",
+        Step::PrepareDatabase
+        | Step::RestartEngine
+        | Step::GrowFilesystem
+        | Step::ResizeEngine
+        | Step::RestoreEngine => "database server",
         Step::Settle => "",
     }
 }

@@ -22,12 +22,14 @@ pub fn operation_failed(operation: &Operation, failure: &Failure) -> String {
             ("The restart failed", "Ask for it again; if that does not help, tell the operator of this service.")
         }
         OperationKind::ResizeVolume if operation.step == Step::GrowVolume => {
-            ("The volume could not be resized", "It has its old size.")
+            ("The volume could not be resized", "It has its old size: ask for the resize again.")
         }
         OperationKind::ResizeVolume => {
             ("The volume was resized, and not put to use", "If it stays so, tell the operator of this service.")
         }
-        OperationKind::ResizeFlavor => ("The flavor could not be changed", "The instance has its old one."),
+        OperationKind::ResizeFlavor => {
+            ("The flavor could not be changed", "The instance has its old one: ask for the resize again.")
+        }
         OperationKind::UndoResizeVolume => ("The volume could not be resized", "Ask for the resize again."),
         OperationKind::UndoResizeFlavor => {
             ("The flavor could not be changed, nor changed back", "Ask for the resize again.")

@@ -83,7 +83,17 @@ impl Step {
 
 impl OperationKind {
     /// Every kind there is, for tests that go through all workflows.
-    pub const ALL: [Self; 5] = [Self::Create, Self::Delete, Self::Restart, Self::CleanUp, Self::Reset];
+    pub const ALL: [Self; 9] = [
+        Self::Create,
+        Self::Delete,
+        Self::Restart,
+        Self::CleanUp,
+        Self::Reset,
+        Self::ResizeVolume,
+        Self::ResizeFlavor,
+        Self::UndoResizeVolume,
+        Self::UndoResizeFlavor,
+    ];
 
     /// Stable name, for crash borders, metrics and logs.
     pub fn as_str(self) -> &'static str {

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use coffer_domain::instance::{state::OperationKind, workflow::Step};
 use coffer_ports::{
     Error, ErrorKind, Result,
-    cloud::{Address, Compute, Network, Owner, ServerRequest, VolumeRequest, Volumes},
+    cloud::{Address, Compute, Network, Owner, ResizeRequest, ServerRequest, VolumeRequest, Volumes},
 };
 use coffer_runtime::dispatcher::Connectors;
 
@@ -59,8 +59,9 @@ pub fn calls() -> Vec<&'static str> {
 
 /// The steps of an operation that are calls to the provider.
 pub fn calls_of(operation: OperationKind) -> impl Iterator<Item = &'static str> {
-    // What settling waits for is another step's call.
-    let calls = operation.steps().iter().filter(|step| step.is_outside_call() && **step != Step::Settle);
+    // What settling waits for is another step's call, and a server gets its old size back by the call that resizes it.
+    let calls = operation.steps().iter().filter(|step| step.is_outside_call());
+    let calls = calls.filter(|step| !matches!(step, Step::Settle | Step::RestoreServer));
     calls.map(|step| step.as_str())
 }
 
@@ -124,6 +125,14 @@ impl Volumes for Failing {
         self.call(Step::EnsureVolume, || self.connectors.volumes.ensure_volume(request)).await
     }
 
+    async fn grow_volume(&self, owner: &Owner, size_gib: u32) -> Result<()> {
+        self.call(Step::GrowVolume, || self.connectors.volumes.grow_volume(owner, size_gib)).await
+    }
+
+    async fn measure_volume(&self, owner: &Owner) -> Result<u32> {
+        self.call(Step::MeasureVolume, || self.connectors.volumes.measure_volume(owner)).await
+    }
+
     async fn delete_volume(&self, owner: &Owner) -> Result<()> {
         self.call(Step::DeleteVolume, || self.connectors.volumes.delete_volume(owner)).await
     }
@@ -133,6 +142,10 @@ impl Volumes for Failing {
 impl Compute for Failing {
     async fn ensure_server(&self, request: &ServerRequest) -> Result<String> {
         self.call(Step::EnsureServer, || self.connectors.compute.ensure_server(request)).await
+    }
+
+    async fn resize_server(&self, request: &ResizeRequest) -> Result<()> {
+        self.call(Step::ResizeServer, || self.connectors.compute.resize_server(request)).await
     }
 
     async fn delete_server(&self, owner: &Owner) -> Result<()> {
