@@ -179,7 +179,9 @@ fn end_of(task: &Task, before: Option<&Instance>, after: &Instance) -> End {
         return End::Abandoned;
     }
     // What is there again as "creating" was asked for anew in the same batch.
-    let is_made = |presence: Option<Presence>| matches!(presence, Some(Presence::Present | Presence::Dropping));
+    let is_made = |presence: Option<Presence>| {
+        matches!(presence, Some(Presence::Present | Presence::Dropping | Presence::Changing))
+    };
     let database = |name: &String| after.databases.get(name).copied();
     let user = |key| after.users.get(&key).map(|user| user.presence);
     let is_done = match &task.kind {

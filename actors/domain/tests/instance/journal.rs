@@ -71,8 +71,9 @@ fn a_create_that_failed_tells_why() {
             "time for the next attempt",
             "started: ensure_address (attempt 2) [ensure_address]",
             "failed for good: ensure_address (attempt 2): the host has no room left [local.exhausted]",
-            "fault: The instance could not be created: the host has no room left. (create ensure_address attempt 2: \
-             the host has no room left [local.exhausted])",
+            "fault: The instance could not be created: no address could be reserved for it (the host has no room left). \
+             What was made for it is taken away; delete it and order it again. (create ensure_address attempt 2: the \
+             host has no room left [local.exhausted])",
             "clean_up begins",
             "started: delete_server [delete_server]",
             "status: BUILD -> ERROR",

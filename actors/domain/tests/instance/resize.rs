@@ -63,7 +63,11 @@ fn a_volume_that_did_not_grow_is_measured_and_refunded() {
 
     assert_eq!((partition.words().as_str(), charged(&partition)), ("ACTIVE HEALTHY", (2, 512)));
     let fault = partition.view().fault.unwrap();
-    assert_eq!(fault.message, "The volume could not be resized: the host has no room left. It has its old size.");
+    assert_eq!(
+        fault.message,
+        "The volume could not be resized: it could not be made larger (the host has no room left). It has its old size: \
+         ask for the resize again."
+    );
     assert_eq!(fault.details, "resize_volume grow_volume attempt 1: the host has no room left [local.exhausted]");
 }
 
@@ -129,7 +133,9 @@ fn another_flavor_is_first_the_servers_and_then_the_engines() {
 
 #[test]
 fn a_flavor_that_cannot_be_had_is_taken_back() {
-    for (good, fails) in [(None, "resize_server"), (Some("resize_server"), "resize_engine")] {
+    let server = "its server could not be given the new size";
+    let engine = "the database server could not be set to the new size";
+    for (good, fails, told) in [(None, "resize_server", server), (Some("resize_server"), "resize_engine", engine)] {
         let mut partition = Partition::with_active_instance();
         partition.order(resize_flavor("2")).unwrap();
         good.into_iter().for_each(|step| drop(partition.succeed(step)));
@@ -146,7 +152,10 @@ fn a_flavor_that_cannot_be_had_is_taken_back() {
 
         assert_eq!((partition.words().as_str(), charged(&partition)), ("ACTIVE HEALTHY", (2, 512)));
         assert_eq!(partition.view().flavor_id, "1");
-        let message = "The flavor could not be changed: the host has no room left. The instance has its old one.";
+        let message = format!(
+            "The flavor could not be changed: {told} (the host has no room left). The instance has its old one: ask for \
+             the resize again."
+        );
         assert_eq!(partition.view().fault.unwrap().message, message);
     }
 }
