@@ -47,8 +47,8 @@ pub fn decide(
             repair::reset(draft, instance, envelope, *force_delete);
             Ok(())
         }
-        Command::ResizeVolume { volume_gib } => resize::volume(draft, &instance, envelope, *volume_gib, context),
-        Command::ResizeFlavor { flavor } => resize::flavor(draft, &instance, envelope, flavor, context),
+        Command::ResizeVolume { volume_gib } => resize::volume(draft, instance, envelope, *volume_gib, context),
+        Command::ResizeFlavor { flavor } => resize::flavor(draft, instance, envelope, flavor, context),
         contents => {
             let kind = task(instance, contents, &envelope.principal)?;
             tasks::start(draft, envelope.command_id, kind);
