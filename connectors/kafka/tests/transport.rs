@@ -68,8 +68,12 @@ async fn what_waits_on_either_side_is_told_with_its_bound() {
     for number in 0..limit + 10 {
         transport.send(record("full", Some("a"), &number.to_string())).await.expect("sent");
     }
-    assert_eq!(fullness("kafka_unacknowledged").used, 0, "each was acknowledged");
     let deadline = Instant::now() + common::DEADLINE;
+    // librdkafka tells of an acknowledgement before it stops counting the record.
+    while fullness("kafka_unacknowledged").used > 0 {
+        assert!(Instant::now() < deadline, "each was acknowledged: {:?}", fullness("kafka_unacknowledged"));
+        tokio::task::yield_now().await;
+    }
     while fullness("kafka_received").used < limit {
         assert!(Instant::now() < deadline, "never full: {:?}", fullness("kafka_received"));
         tokio::task::yield_now().await;

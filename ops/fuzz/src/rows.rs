@@ -13,6 +13,7 @@ use coffer_domain::{
         Context, Event, Input, Instance, InstanceView, decide,
         effect::{Effect, Observation, Outcome, Timer, TimerId},
         evolve,
+        journal::{self, Entry},
         state::Waiting,
         view,
     },
@@ -52,6 +53,9 @@ pub fn check(data: &[u8]) {
     row_round_trip::<Effect>(row);
     row_round_trip::<OwnedTimer>(row);
     row_round_trip::<codec::AcceptedRow>(row);
+    row_round_trip::<codec::JournalRow>(row);
+    row_round_trip::<codec::RemovedRow>(row);
+    row_round_trip::<Entry>(row);
     row_round_trip::<u64>(row);
     let usage = row_round_trip::<Usage>(row).unwrap_or_default();
     let mut state = row_round_trip::<Instance>(row);
@@ -95,7 +99,12 @@ fn live(state: Option<Instance>, happening: Happening, usage: Usage) -> Option<I
     let decided = decide(state.as_ref(), &input, &context);
     assert_eq!(decided, decide(state.as_ref(), &input, &context), "the same input decides the same");
     let Ok(decision) = decided else { return state };
-    decision.events.iter().fold(state, evolved)
+    let after = decision.events.iter().fold(state.clone(), evolved);
+    for entry in journal::entries(&input, &decision, state.as_ref(), after.as_ref(), context.now) {
+        assert!(!entry.to_string().contains('\n'), "an entry is one line");
+        assert_eq!(codec::decode(&codec::encode(&entry)).as_ref(), Ok(&entry));
+    }
+    after
 }
 
 fn evolved(state: Option<Instance>, event: &Event) -> Option<Instance> {
