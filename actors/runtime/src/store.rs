@@ -8,7 +8,10 @@ pub mod room;
 pub mod rows;
 pub mod snapshot;
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, Weak},
+};
 
 use coffer_domain::{
     ids::{InstanceId, TenantId},
@@ -59,9 +62,16 @@ pub enum StoreError {
 pub struct Store {
     db: DB,
     room: Room,
+    /// Goes last: whoever sees it gone knows that RocksDB is closed.
+    open: Arc<()>,
 }
 
 impl Store {
+    /// Has no strong count any more once the store is closed, after the last one who held it has let go.
+    pub fn open_mark(&self) -> Weak<()> {
+        Arc::downgrade(&self.open)
+    }
+
     /// Opens or creates the store in `directory`.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let mut options = options();
@@ -71,7 +81,7 @@ impl Store {
         options.set_write_buffer_size(WRITE_BUFFER_BYTES);
         let db =
             DB::open_cf_descriptors(&options, directory, families()).map_err(|error| unopened(directory, error))?;
-        Ok(Self { db, room: Room::new(directory) })
+        Ok(Self { db, room: Room::new(directory), open: Arc::default() })
     }
 
     /// Opens the store of a service that may be running, to read what it has written until now. `scratch` is a
@@ -83,7 +93,7 @@ impl Store {
         let db = DB::open_cf_descriptors_as_secondary(&options, directory, scratch, families())
             .map_err(|error| unopened(directory, error))?;
         db.try_catch_up_with_primary()?;
-        Ok(Self { db, room: Room::new(directory) })
+        Ok(Self { db, room: Room::new(directory), open: Arc::default() })
     }
 
     /// What may be written now.

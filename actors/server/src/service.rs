@@ -8,7 +8,8 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use actix::System;
@@ -43,6 +44,9 @@ use crate::{
     systemd,
 };
 
+/// How long the end waits for the store to be closed, and how often it looks.
+const STORE_CLOSE: Duration = Duration::from_secs(5);
+const STORE_CLOSE_LOOK: Duration = Duration::from_millis(2);
 /// Threads for calls to the outside; partitions and the API have their own.
 const WORKER_THREADS: usize = 2;
 /// How often somebody looks whether the supervisor of the local guests is there.
@@ -130,7 +134,15 @@ fn run(mut config: Config, mode: &Mode) -> CommandResult {
             .build()
             .expect("threads and timers are available when the process starts")
     });
-    system.block_on(work(parts, mode))
+    let open_mark = parts.store.open_mark();
+    let result = system.block_on(work(parts, mode));
+    drop(system);
+    // The log's thread may be the last to let go of the store. A process that ends while RocksDB closes is aborted.
+    let deadline = Instant::now() + STORE_CLOSE;
+    while open_mark.strong_count() > 0 && Instant::now() < deadline {
+        thread::sleep(STORE_CLOSE_LOOK);
+    }
+    result
 }
 
 /// Raises the limit of open files to what the host allows; returns it. Connections may use half of it: the store, the

@@ -21,7 +21,7 @@ impl Store {
     pub fn open_read_only(directory: &Path) -> Result<Self, StoreError> {
         let families = SPACES.map(family_name);
         let db = DB::open_cf_for_read_only(&options(), directory, families, false)?;
-        Ok(Self { db, room: Room::new(directory) })
+        Ok(Self { db, room: Room::new(directory), open: std::sync::Arc::default() })
     }
 
     /// Everything as of now.
