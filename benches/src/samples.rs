@@ -4,7 +4,7 @@ use coffer_domain::{
     catalogue::{Catalogue, Datastore, DatastoreVersion, Flavor},
     command::{Command, ENVELOPE_VERSION, Envelope, NewDatabase},
     ids::{CommandId, InstanceId, TenantId},
-    instance::{Instance, view},
+    instance::{Instance, shown, view},
     time::Timestamp,
 };
 use coffer_ports::log::{Batch, Space, Write};
@@ -121,7 +121,7 @@ pub fn active(tenant: &TenantId, number: usize, vault: &Vault) -> Instance {
 pub fn rows_of(instance: &Instance) -> [Write; 2] {
     let key = keys::instance(partition_of(&instance.tenant), &instance.tenant, instance.id);
     let state = Write { space: Space::State, key: key.clone(), value: Some(rows::encode(instance)) };
-    let view = Write { space: Space::View, key, value: Some(rows::encode(&view::view(instance))) };
+    let view = Write { space: Space::View, key, value: Some(shown::row(&view::view(instance))) };
     [state, view]
 }
 

@@ -21,6 +21,15 @@ pub const HOUR: Millis = 60 * MINUTE;
 /// Milliseconds in a day.
 pub const DAY: Millis = 24 * HOUR;
 
+impl Timestamp {
+    /// `2026-11-22T15:04:05`: UTC, no `Z`, no fraction. Go clients of Trove cannot read anything else. Milliseconds beyond the
+    /// calendar (year 9999) show as the epoch.
+    pub fn iso(self) -> String {
+        let at = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        at.strftime("%Y-%m-%dT%H:%M:%S").to_string()
+    }
+}
+
 impl Add<Millis> for Timestamp {
     type Output = Timestamp;
 

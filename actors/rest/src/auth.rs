@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::{
     Shim,
-    caller::Caller,
+    caller::{Authenticated, Caller},
     error::{Error, Result, wants_html},
     links::{Base, Links},
     request_id::RequestId,
@@ -48,7 +48,8 @@ async fn admit(shim: &Shim, request: &ServiceRequest) -> Result<Caller> {
         return Err(Error::other_tenant(&tenant, wants_html(request.request())));
     }
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-    Ok(Caller { principal: issued.principal, request_id, links: Links { base, tenant: TenantId(tenant) } })
+    let links = Links { base, tenant: TenantId(tenant) };
+    Ok(Authenticated { principal: issued.principal, request_id, links }.into())
 }
 
 async fn validate(shim: &Shim, headers: &HeaderMap, base: &Base) -> Result<IssuedToken> {

@@ -1,6 +1,10 @@
 //! Who calls: the principal behind the request's token, as handlers take it.
 
-use std::future::{Ready, ready};
+use std::{
+    future::{Ready, ready},
+    ops::Deref,
+    rc::Rc,
+};
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use coffer_domain::ids::TenantId;
@@ -8,12 +12,29 @@ use coffer_ports::identity::Principal;
 
 use crate::{error::Error, links::Links};
 
-/// An authenticated caller in its own tenant. [`crate::auth`] leaves it in the request.
+/// An authenticated caller in its own tenant. [`crate::auth`] leaves it in the request. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller {
+pub(crate) struct Caller(Rc<Authenticated>);
+
+#[derive(Debug)]
+pub(crate) struct Authenticated {
     pub principal: Principal,
     pub request_id: String,
     pub links: Links,
+}
+
+impl Deref for Caller {
+    type Target = Authenticated;
+
+    fn deref(&self) -> &Authenticated {
+        &self.0
+    }
+}
+
+impl From<Authenticated> for Caller {
+    fn from(authenticated: Authenticated) -> Self {
+        Self(Rc::new(authenticated))
+    }
 }
 
 impl Caller {

@@ -14,7 +14,6 @@ use tokio::time::timeout;
 use crate::{
     Shim,
     caller::Caller,
-    control::Accepted,
     error::{Error, Result},
     random,
     request_id::uuid_of,
@@ -28,6 +27,18 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) fn find(shim: &Shim, caller: &Caller, id: &str) -> Result<InstanceView> {
     let instance = uuid_of(id).map(InstanceId).ok_or_else(|| Error::no_resource(id))?;
     shim.control.instance(caller.tenant(), instance)?.ok_or_else(|| Error::no_resource(id))
+}
+
+/// As [`find`], when only its id is needed.
+pub(crate) fn find_id(shim: &Shim, caller: &Caller, id: &str) -> Result<InstanceId> {
+    Ok(find_shown(shim, caller, id)?.0)
+}
+
+/// As [`find`], as a row for [`coffer_domain::instance::shown::Shown`].
+pub(crate) fn find_shown(shim: &Shim, caller: &Caller, id: &str) -> Result<(InstanceId, Vec<u8>)> {
+    let instance = uuid_of(id).map(InstanceId).ok_or_else(|| Error::no_resource(id))?;
+    let row = shim.control.shown(caller.tenant(), instance)?.ok_or_else(|| Error::no_resource(id))?;
+    Ok((instance, row))
 }
 
 /// As [`find`], for what only a healthy engine can be asked.
@@ -50,11 +61,12 @@ fn word(status: impl Serialize) -> String {
     }
 }
 
-/// Commits a command.
-pub(crate) async fn submit(shim: &Shim, caller: &Caller, instance: InstanceId, command: Command) -> Result<Accepted> {
+/// Commits a command; returns the id that it has got.
+pub(crate) async fn submit(shim: &Shim, caller: &Caller, instance: InstanceId, command: Command) -> Result<CommandId> {
+    let command_id = CommandId(random::uuid()?);
     let envelope = Envelope {
         version: ENVELOPE_VERSION,
-        command_id: CommandId(random::uuid()?),
+        command_id,
         tenant: caller.tenant().clone(),
         principal: caller.principal.user_id.clone(),
         request_id: caller.request_id.clone(),
@@ -65,13 +77,14 @@ pub(crate) async fn submit(shim: &Shim, caller: &Caller, instance: InstanceId, c
     timeout(shim.config.request_timeout(), shim.control.submit(envelope))
         .await
         .map_err(|_| Error::unavailable("The control plane did not take the command in time; it may still do so."))?
-        .map_err(Error::from)
+        .map_err(Error::from)?;
+    Ok(command_id)
 }
 
 /// Commits a command and waits until it is done in the guest, or [`SETTLE_LIMIT`] has passed.
 pub(crate) async fn carry_out(shim: &Shim, caller: &Caller, instance: InstanceId, command: Command) -> Result<()> {
-    let accepted = submit(shim, caller, instance, command).await?;
-    match shim.control.settled(caller.tenant(), instance, accepted.command, SETTLE_LIMIT).await {
+    let command = submit(shim, caller, instance, command).await?;
+    match shim.control.settled(caller.tenant(), instance, command, SETTLE_LIMIT).await {
         None | Some(Ok(())) => Ok(()),
         // Trove's GuestError is not in its table of statuses, which makes it a 400.
         Some(Err(message)) => {

@@ -20,7 +20,7 @@ use coffer_domain::{
 #[async_trait]
 pub trait ControlPlane: Send + Sync + 'static {
     /// Decides and commits the command; resolves after the commit. Dropping the future does not undo the command.
-    async fn submit(&self, envelope: Envelope) -> Result<Accepted, Rejection>;
+    async fn submit(&self, envelope: Envelope) -> Result<(), Rejection>;
 
     /// Waits, at most `limit`, until what an accepted command started in the guest has ended. `None`: it has not.
     /// `Some(Err(_))`: it failed for good, in words for the tenant.
@@ -35,13 +35,16 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// An instance of this tenant; another tenant's does not exist.
     fn instance(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<InstanceView>, Unavailable>;
 
-    /// At most `limit` instances of this tenant, ordered by id, strictly after `after`.
-    fn instances(
+    /// What a GET shows of this tenant's instance: a row for [`coffer_domain::instance::shown::Shown`].
+    fn shown(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<Vec<u8>>, Unavailable>;
+
+    /// The same of at most `limit` instances of this tenant, ordered by id, strictly after `after`.
+    fn shown_after(
         &self,
         tenant: &TenantId,
         after: Option<InstanceId>,
         limit: usize,
-    ) -> Result<Vec<InstanceView>, Unavailable>;
+    ) -> Result<Vec<(InstanceId, Vec<u8>)>, Unavailable>;
 
     /// At most `limit` entries of the journal of this tenant's instance, strictly after number `after`. `None` when there
     /// is no journal; there may be one when the instance is gone.
@@ -70,15 +73,6 @@ pub trait ControlPlane: Send + Sync + 'static {
     fn readiness(&self) -> Result<(), String>;
 
     fn now(&self) -> Timestamp;
-}
-
-/// A committed command.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Accepted {
-    /// The command that was committed: the first one when this was a repeat.
-    pub command: CommandId,
-    /// The instance's row after the commit, where there is one.
-    pub instance: Option<InstanceView>,
 }
 
 /// A part of an instance's journal.

@@ -14,7 +14,7 @@ use actix_web::{
     web,
 };
 use coffer_ports::telemetry::Happening;
-use tracing::{Instrument, Span, field};
+use tracing::Instrument;
 
 use crate::{
     Shim,
@@ -36,16 +36,7 @@ pub(crate) async fn observe(
     let method = method_label(request.method());
     let request_id = RequestId::of(request.headers());
     let header = HeaderValue::from_str(&request_id.0);
-    let span = tracing::info_span!(
-        "request",
-        request_id = %request_id.0,
-        method,
-        route = field::Empty,
-        tenant = field::Empty,
-        instance = field::Empty,
-        status = field::Empty,
-        elapsed_ms = field::Empty,
-    );
+    let span = tracing::info_span!("request", request_id = %request_id.0, method);
     request.extensions_mut().insert(request_id);
 
     let mut response = next.call(request).instrument(span.clone()).await?;
@@ -53,26 +44,19 @@ pub(crate) async fn observe(
     if let Ok(value) = header {
         response.headers_mut().insert(request_id::HEADER, value);
     }
-    let route = response.request().match_pattern().unwrap_or_else(|| UNMATCHED.into());
-    let elapsed = started.elapsed();
-    let status = response.status();
-    span.record("route", route.as_str());
-    span.record("status", status.as_u16());
-    span.record("elapsed_ms", elapsed.as_micros() as f64 / 1000.0);
-    record_subject(&span, &response);
-    let answer = Answer { method, route: &route, status, elapsed };
+    let request = response.request();
+    let route = request.match_pattern().unwrap_or_else(|| UNMATCHED.into());
+    let caller = request.extensions().get::<Caller>().cloned();
+    let answer = Answer {
+        method,
+        route: &route,
+        tenant: caller.as_ref().map(|caller| caller.tenant().0.as_str()),
+        instance: request.match_info().get("instance").and_then(uuid_of),
+        status: response.status(),
+        elapsed: started.elapsed(),
+    };
     span.in_scope(|| tell(&shim.metrics, answer, response.response().error()));
     Ok(response)
-}
-
-fn record_subject<B>(span: &Span, response: &ServiceResponse<B>) {
-    let request = response.request();
-    if let Some(caller) = request.extensions().get::<Caller>() {
-        span.record("tenant", caller.tenant().0.as_str());
-    }
-    if let Some(instance) = request.match_info().get("instance").and_then(uuid_of) {
-        span.record("instance", field::display(instance));
-    }
 }
 
 fn tell(metrics: &Metrics, answer: Answer<'_>, error: Option<&actix_web::Error>) {

@@ -3,7 +3,7 @@
 //! A route is a path with a method: a known path with another method is no route, and both get 404, as with Trove.
 
 use actix_web::{
-    HttpResponse,
+    HttpResponse, Resource, Route,
     middleware::from_fn,
     web::{self, ServiceConfig, delete, get, patch, post, put},
 };
@@ -36,34 +36,13 @@ pub(crate) fn configure(services: &mut ServiceConfig, serve_identity: bool) {
     );
 }
 
-/// Looked through one after the other for each request, each with a pattern to match: what is asked most stands first.
+/// Looked through one after the other for each request, each with a pattern to match: what is asked most stands first,
+/// and what is of one instance is matched below one pattern.
 fn tenant_routes(services: &mut ServiceConfig) {
     services
-        .route("/instances", get().to(instances::list))
-        .route("/instances", post().to(instances::create::create))
+        .service(resource("/instances", [get().to(instances::list), post().to(instances::create::create)]))
         .route("/instances/detail", get().to(instances::list_detailed))
-        .route("/instances/{instance}", get().to(instances::show))
-        .route("/instances/{instance}", delete().to(instances::delete))
-        .route("/instances/{instance}", put().to(instances::update::update))
-        .route("/instances/{instance}", patch().to(instances::update::update))
-        .route("/instances/{instance}/action", post().to(instances::action::act))
-        .route("/instances/{instance}/journal", get().to(instances::journal::list))
-        .route("/instances/{instance}/databases", get().to(databases::list))
-        .route("/instances/{instance}/databases", post().to(databases::create))
-        .route("/instances/{instance}/databases/{database}", get().to(databases::show))
-        .route("/instances/{instance}/databases/{database}", delete().to(databases::delete))
-        .route("/instances/{instance}/users", get().to(users::list))
-        .route("/instances/{instance}/users", post().to(users::create))
-        .route("/instances/{instance}/users", put().to(user_changes::change_passwords))
-        .route("/instances/{instance}/users/{user}", get().to(users::show))
-        .route("/instances/{instance}/users/{user}", put().to(user_changes::change))
-        .route("/instances/{instance}/users/{user}", delete().to(users::delete))
-        .route("/instances/{instance}/users/{user}/databases", get().to(grants::list))
-        .route("/instances/{instance}/users/{user}/databases", put().to(grants::grant))
-        .route("/instances/{instance}/users/{user}/databases/{database}", delete().to(grants::revoke))
-        .route("/instances/{instance}/root", get().to(root::show))
-        .route("/instances/{instance}/root", post().to(root::enable))
-        .route("/instances/{instance}/root", delete().to(root::disable))
+        .service(web::scope("/instances/{instance}").configure(instance_routes).default_service(web::to(not_found)))
         .route("/flavors", get().to(flavors::list))
         .route("/flavors/{flavor}", get().to(flavors::show))
         .route("/datastores", get().to(datastores::list))
@@ -74,6 +53,40 @@ fn tenant_routes(services: &mut ServiceConfig) {
         .route("/datastores/{datastore}/versions/{version}/flavors", get().to(flavors::list_of_version))
         .route("/limits", get().to(limits::list))
         .route("/mgmt/quotas/{id}", get().to(quotas::show));
+}
+
+fn instance_routes(services: &mut ServiceConfig) {
+    services
+        .service(resource(
+            "",
+            [
+                get().to(instances::show),
+                delete().to(instances::delete),
+                put().to(instances::update::update),
+                patch().to(instances::update::update),
+            ],
+        ))
+        .route("/action", post().to(instances::action::act))
+        .route("/journal", get().to(instances::journal::list))
+        .service(resource("/databases", [get().to(databases::list), post().to(databases::create)]))
+        .service(resource("/databases/{database}", [get().to(databases::show), delete().to(databases::delete)]))
+        .service(resource(
+            "/users",
+            [get().to(users::list), post().to(users::create), put().to(user_changes::change_passwords)],
+        ))
+        .service(resource(
+            "/users/{user}",
+            [get().to(users::show), put().to(user_changes::change), delete().to(users::delete)],
+        ))
+        .service(resource("/users/{user}/databases", [get().to(grants::list), put().to(grants::grant)]))
+        .route("/users/{user}/databases/{database}", delete().to(grants::revoke))
+        .service(resource("/root", [get().to(root::show), post().to(root::enable), delete().to(root::disable)]));
+}
+
+/// A path with several methods.
+fn resource<const N: usize>(path: &str, methods: [Route; N]) -> Resource {
+    let resource = methods.into_iter().fold(web::resource(path), Resource::route);
+    resource.default_service(web::to(not_found))
 }
 
 /// The answer to all that is no route.

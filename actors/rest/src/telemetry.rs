@@ -1,11 +1,12 @@
 //! What happens at the API and is worth telling: one type each, that counts and logs together. Lines stand within the
-//! request's span (`observe`), which says whose request it was.
+//! request's span (`observe`), which names its id and method.
 
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use coffer_ports::telemetry::{Described, Happening, Meter, Throttles};
 use prometheus::{HistogramOpts, HistogramVec, Registry};
+use uuid::Uuid;
 
 /// Seconds; from a read of the local store up to a command that waits for the guest.
 const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
@@ -44,11 +45,13 @@ impl Meter for Metrics {
     }
 }
 
-/// What every answer is counted by.
+/// What every answer is counted by, and what its line says.
 #[derive(Clone, Copy)]
 pub(crate) struct Answer<'a> {
     pub method: &'static str,
     pub route: &'a str,
+    pub tenant: Option<&'a str>,
+    pub instance: Option<Uuid>,
     pub status: StatusCode,
     pub elapsed: Duration,
 }
@@ -58,6 +61,22 @@ impl Answer<'_> {
         let labels = [self.method, self.route, self.status.as_str()];
         metrics.durations.with_label_values(&labels).observe(self.elapsed.as_secs_f64());
     }
+}
+
+/// Writes the line of an answer, with what is said besides.
+macro_rules! line {
+    ($level:ident, $name:expr, $answer:expr, $suppressed:expr, $($words:tt)+) => {
+        tracing::$level!(
+            happening = $name,
+            route = $answer.route,
+            tenant = $answer.tenant,
+            instance = $answer.instance.map(tracing::field::display),
+            status = $answer.status.as_u16(),
+            elapsed_ms = $answer.elapsed.as_micros() as f64 / 1000.0,
+            suppressed = $suppressed,
+            $($words)+
+        )
+    };
 }
 
 /// A request of a client has its answer.
@@ -71,7 +90,7 @@ impl Happening<Metrics> for RequestAnswered<'_> {
     }
 
     fn log(&self, suppressed: u64) {
-        tracing::info!(happening = Self::NAME, suppressed, "answered");
+        line!(info, Self::NAME, self.0, suppressed, "answered");
     }
 }
 
@@ -89,7 +108,7 @@ impl Happening<Metrics> for RequestFailed<'_> {
     }
 
     fn log(&self, suppressed: u64) {
-        tracing::error!(happening = Self::NAME, suppressed, "answered: {}", self.error);
+        line!(error, Self::NAME, self.answer, suppressed, "answered: {}", self.error);
     }
 }
 
@@ -104,6 +123,6 @@ impl Happening<Metrics> for ProbeAnswered<'_> {
     }
 
     fn log(&self, suppressed: u64) {
-        tracing::debug!(happening = Self::NAME, suppressed, "answered");
+        line!(debug, Self::NAME, self.0, suppressed, "answered");
     }
 }

@@ -4,7 +4,7 @@ use coffer_domain::time::Timestamp;
 
 /// `2026-11-22T15:04:05`: UTC, no `Z`, no fraction. Go clients of Trove cannot read anything else.
 pub(crate) fn trove(at: Timestamp) -> String {
-    format(at.0, "%Y-%m-%dT%H:%M:%S")
+    at.iso()
 }
 
 /// With a `Z`: only in the limits' `nextAvailable`.

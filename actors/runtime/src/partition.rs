@@ -10,7 +10,7 @@ use coffer_domain::{
     catalogue::Catalogue,
     command::Envelope,
     ids::{CommandId, EffectId, InstanceId, TenantId},
-    instance::{Input, InstanceView, effect::Effect, journal, policy::DEDUP_WINDOW, state::Waiting},
+    instance::{Input, effect::Effect, journal, policy::DEDUP_WINDOW, state::Waiting},
     quota::{Limits, Usage},
     rejection::{Rejection, RejectionKind},
     time::Timestamp,
@@ -37,8 +37,6 @@ const JOURNALS_AT_ONCE: usize = 100;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accepted {
     pub instance: InstanceId,
-    /// The instance right after the commit; absent when it is gone.
-    pub view: Option<InstanceView>,
     /// The command was accepted before: nothing was done again.
     pub repeated: bool,
 }
@@ -69,7 +67,7 @@ pub struct TaskEnded {
 #[derive(Debug, Default)]
 pub struct Stepped {
     /// One for each item, in order; what is not a command is accepted as a matter of course.
-    pub answers: Vec<Result<Accepted, Rejection>>,
+    pub answers: Vec<Verdict>,
     pub dispatch: Vec<Effect>,
     pub withdrawn: Vec<(InstanceId, EffectId)>,
     pub created: Vec<Arc<coffer_domain::instance::Instance>>,
@@ -187,8 +185,7 @@ impl Partition {
         if !overlay.is_empty() {
             self.commit(&mut overlay).await?;
         }
-        let answers = verdicts.into_iter().map(|verdict| self.answer(&overlay, verdict)).collect::<Result<_, _>>()?;
-        Ok(overlay.into_stepped(answers))
+        Ok(overlay.into_stepped(verdicts))
     }
 
     async fn decide(&mut self, overlay: &mut Overlay, item: Item, now: Timestamp) -> Result<Verdict, StepError> {
@@ -227,12 +224,12 @@ impl Partition {
                     // A client's clock may be ahead: the answer is kept for as long as the command counts as young.
                     overlay.remember(&tenant, *id, rows::AcceptedRow { at: now.max(*issued_at), instance });
                 }
-                Verdict::Accepted { tenant, instance, repeated: false }
+                Ok(Accepted { instance, repeated: false })
             }
-            Err(rejection) => Verdict::Rejected(rejection),
+            Err(rejection) => Err(rejection),
         };
         if let Some((_, _, origin)) = &command {
-            CommandDecided { command: origin, result: verdict.label() }.emit(&self.parts.metrics);
+            CommandDecided { command: origin, result: label(&verdict) }.emit(&self.parts.metrics);
         }
         Ok(verdict)
     }
@@ -267,12 +264,11 @@ impl Partition {
         };
         if let Some(accepted) = accepted {
             CommandDecided { command: &CommandOrigin::of(envelope), result: "repeated" }.emit(&self.parts.metrics);
-            let tenant = envelope.tenant.clone();
-            return Ok(Some(Verdict::Accepted { tenant, instance: accepted.instance, repeated: true }));
+            return Ok(Some(Ok(Accepted { instance: accepted.instance, repeated: true })));
         }
         if now - envelope.issued_at >= DEDUP_WINDOW {
             let message = "issued_at: the command is more than 24 hours old and is not carried out any more.";
-            return Ok(Some(Verdict::Rejected(Rejection::invalid(message))));
+            return Ok(Some(Err(Rejection::invalid(message))));
         }
         Ok(None)
     }
@@ -304,20 +300,6 @@ impl Partition {
         stopped.map_or(Ok(()), |border| Err(StepError::Stopped(border)))
     }
 
-    /// What this step has changed is not read again: at this point it is what the store holds.
-    fn answer(&self, overlay: &Overlay, verdict: Verdict) -> Result<Result<Accepted, Rejection>, StepError> {
-        match verdict {
-            Verdict::Rejected(rejection) => Ok(Err(rejection)),
-            Verdict::Accepted { tenant, instance, repeated } => {
-                let view = match overlay.view(&tenant, instance) {
-                    Some(view) => view,
-                    None => self.parts.store.view(self.id, &tenant, instance)?,
-                };
-                Ok(Ok(Accepted { instance, view, repeated }))
-            }
-        }
-    }
-
     fn committed_usage(&mut self, tenant: &TenantId) -> Result<Usage, StoreError> {
         if let Some(usage) = self.usage.get(tenant) {
             return Ok(*usage);
@@ -335,24 +317,19 @@ fn outcome_border(considered: &Considered, effect: &EffectId) -> Option<(&'stati
     awaited.then(|| (operation.kind.as_str(), operation.step.as_str()))
 }
 
-enum Verdict {
-    Accepted { tenant: TenantId, instance: InstanceId, repeated: bool },
-    Rejected(Rejection),
-}
+type Verdict = Result<Accepted, Rejection>;
 
-impl Verdict {
-    fn label(&self) -> &'static str {
-        match self {
-            Self::Accepted { .. } => "accepted",
-            Self::Rejected(rejection) => match rejection.kind {
-                RejectionKind::Invalid => "invalid",
-                RejectionKind::NotFound => "not_found",
-                RejectionKind::WrongState => "wrong_state",
-                RejectionKind::OverLimit => "over_limit",
-                RejectionKind::Unsupported => "unsupported",
-                RejectionKind::Busy => "busy",
-            },
-        }
+fn label(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Ok(_) => "accepted",
+        Err(rejection) => match rejection.kind {
+            RejectionKind::Invalid => "invalid",
+            RejectionKind::NotFound => "not_found",
+            RejectionKind::WrongState => "wrong_state",
+            RejectionKind::OverLimit => "over_limit",
+            RejectionKind::Unsupported => "unsupported",
+            RejectionKind::Busy => "busy",
+        },
     }
 }
 

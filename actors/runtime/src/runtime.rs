@@ -222,14 +222,19 @@ impl Runtime {
         self.told(self.store.view(partition_of(tenant), tenant, id))
     }
 
-    /// At most `limit` instances of a tenant in the order of their ids, after `marker`.
-    pub fn instances(
+    /// What a GET shows of an instance: a row for [`coffer_domain::instance::shown::Shown`].
+    pub fn shown(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.told(self.store.shown(partition_of(tenant), tenant, id))
+    }
+
+    /// The same of at most `limit` instances of a tenant in the order of their ids, after `marker`.
+    pub fn shown_after(
         &self,
         tenant: &TenantId,
         marker: Option<InstanceId>,
         limit: usize,
-    ) -> Result<Vec<InstanceView>, StoreError> {
-        self.told(self.store.views(partition_of(tenant), tenant, marker, limit))
+    ) -> Result<Vec<(InstanceId, Vec<u8>)>, StoreError> {
+        self.told(self.store.shown_after(partition_of(tenant), tenant, marker, limit))
     }
 
     /// At most `limit` entries of an instance's journal after number `after`; `None` when there is no journal.

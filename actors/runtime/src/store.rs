@@ -15,14 +15,19 @@ use std::{
 
 use coffer_domain::{
     ids::{InstanceId, TenantId},
-    instance::{Instance, InstanceView, effect::Effect},
+    instance::{
+        Instance, InstanceView,
+        effect::Effect,
+        shown::{self, Shown},
+        view,
+    },
     quota::Usage,
     time::Timestamp,
 };
 use coffer_ports::log::{Batch, Space};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Direction, IteratorMode,
-    Options, WriteBatch,
+    Options, PrefixRange, ReadOptions, WriteBatch,
 };
 
 use crate::timers::OwnedTimer;
@@ -36,6 +41,8 @@ const WRITE_BUFFERS_BYTES: usize = 64 << 20;
 pub const WRITE_BUFFER_BYTES: usize = 8 << 20;
 /// Memory for blocks that were read, unpacked, over all column families, in bytes: the views of some 100,000 instances.
 const BLOCK_CACHE_BYTES: usize = 128 << 20;
+/// Bytes of a block where whole pages are read: one holds most of a page of 20 instances.
+const PAGE_BLOCK_BYTES: usize = 16 << 10;
 /// Bits of a Bloom filter for each key: one look in a hundred goes to a table in vain. A new command is looked for among
 /// the old ones, where it is not.
 const BLOOM_BITS: f64 = 10.0;
@@ -136,23 +143,53 @@ impl Store {
     }
 
     pub fn view(&self, partition: u32, tenant: &TenantId, id: InstanceId) -> Result<Option<InstanceView>, StoreError> {
-        self.row(Space::View, &keys::instance(partition, tenant, id))
+        Ok(self.instance(partition, tenant, id)?.as_ref().map(view::view))
     }
 
-    /// At most `limit` views of a tenant in the order of their ids, after `marker`.
-    pub fn views(
+    /// What a GET shows of an instance: a row for [`Shown`].
+    pub fn shown(&self, partition: u32, tenant: &TenantId, id: InstanceId) -> Result<Option<Vec<u8>>, StoreError> {
+        let key = keys::instance(partition, tenant, id);
+        let Some(row) = self.db.get_pinned_cf(self.family(Space::View), &key)? else { return Ok(None) };
+        self.current(&key, row.to_vec()).map(Some)
+    }
+
+    /// At most `limit` instances of a tenant in the order of their ids, after `marker`.
+    pub fn shown_after(
         &self,
         partition: u32,
         tenant: &TenantId,
         marker: Option<InstanceId>,
         limit: usize,
-    ) -> Result<Vec<InstanceView>, StoreError> {
+    ) -> Result<Vec<(InstanceId, Vec<u8>)>, StoreError> {
         let prefix = keys::instances_of(partition, tenant);
         let start = match marker {
             Some(id) => keys::after(keys::instance(partition, tenant, id)),
             None => prefix.clone(),
         };
-        self.scan(Space::View, &prefix, &start).take(limit).map(|row| Ok(row?.1)).collect()
+        let mut options = ReadOptions::default();
+        options.set_iterate_range(PrefixRange(prefix));
+        let mut rows = self.db.raw_iterator_cf_opt(self.family(Space::View), options);
+        let mut found = Vec::with_capacity(limit);
+        rows.seek(start);
+        while found.len() < limit
+            && let Some((key, row)) = rows.item()
+        {
+            let id = keys::instance_of(key).ok_or_else(|| unreadable(Space::View, key, "its key names none".into()))?;
+            found.push((id, self.current(key, row.to_vec())?));
+            rows.next();
+        }
+        rows.status()?;
+        Ok(found)
+    }
+
+    /// The row as this build writes it: anew from the state when another build has written it.
+    fn current(&self, key: &[u8], row: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        if Shown::read(&row).is_some() {
+            return Ok(row);
+        }
+        let instance = self.row::<Instance>(Space::State, key)?;
+        let instance = instance.ok_or_else(|| unreadable(Space::View, key, "it is damaged and has no state".into()))?;
+        Ok(shown::row(&view::view(&instance)))
     }
 
     pub fn usage(&self, partition: u32, tenant: &TenantId) -> Result<Usage, StoreError> {
@@ -232,10 +269,15 @@ fn options() -> Options {
 }
 
 fn families() -> impl Iterator<Item = ColumnFamilyDescriptor> {
-    let mut tables = BlockBasedOptions::default();
-    tables.set_block_cache(&Cache::new_lru_cache(BLOCK_CACHE_BYTES));
-    tables.set_bloom_filter(BLOOM_BITS, false);
+    // Without a lock, which readers on several threads would wait for; it finds out by itself how large blocks are.
+    let cache = Cache::new_hyper_clock_cache(BLOCK_CACHE_BYTES, 0);
     SPACES.iter().map(move |space| {
+        let mut tables = BlockBasedOptions::default();
+        tables.set_block_cache(&cache);
+        tables.set_bloom_filter(BLOOM_BITS, false);
+        if *space == Space::View {
+            tables.set_block_size(PAGE_BLOCK_BYTES);
+        }
         let mut family = Options::default();
         family.set_block_based_table_factory(&tables);
         family.set_write_buffer_size(WRITE_BUFFER_BYTES);

@@ -20,7 +20,7 @@ use coffer_domain::{
     time::Timestamp,
 };
 use coffer_protocol::secret::Secret;
-use coffer_rest::control::{Accepted, ControlPlane, Journal, Unavailable};
+use coffer_rest::control::{ControlPlane, Journal, Unavailable};
 use coffer_runtime::{clock::Clock, runtime::Runtime, store::StoreError, vault::Vault};
 
 /// The number of an instance's first server.
@@ -37,10 +37,9 @@ pub struct Control {
 
 #[async_trait]
 impl ControlPlane for Control {
-    async fn submit(&self, envelope: Envelope) -> Result<Accepted, Rejection> {
-        let command = envelope.command_id;
-        let accepted = self.runtime.submit(envelope).await?;
-        Ok(Accepted { command, instance: accepted.view })
+    async fn submit(&self, envelope: Envelope) -> Result<(), Rejection> {
+        self.runtime.submit(envelope).await?;
+        Ok(())
     }
 
     async fn settled(
@@ -57,13 +56,17 @@ impl ControlPlane for Control {
         self.runtime.instance(tenant, id).map_err(unavailable)
     }
 
-    fn instances(
+    fn shown(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<Vec<u8>>, Unavailable> {
+        self.runtime.shown(tenant, id).map_err(unavailable)
+    }
+
+    fn shown_after(
         &self,
         tenant: &TenantId,
         after: Option<InstanceId>,
         limit: usize,
-    ) -> Result<Vec<InstanceView>, Unavailable> {
-        self.runtime.instances(tenant, after, limit).map_err(unavailable)
+    ) -> Result<Vec<(InstanceId, Vec<u8>)>, Unavailable> {
+        self.runtime.shown_after(tenant, after, limit).map_err(unavailable)
     }
 
     fn journal(

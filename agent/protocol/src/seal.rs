@@ -109,7 +109,7 @@ impl Key {
 
     /// Seals `plaintext` under `header`.
     pub fn seal(&self, header: Header, plaintext: &[u8], nonce: Nonce) -> Envelope {
-        let ciphertext = self.encrypt(header.direction.purpose(), &header.associated_data(), plaintext, nonce);
+        let ciphertext = self.subkey(header.direction.purpose()).encrypt(&header.associated_data(), plaintext, nonce);
         Envelope { header, nonce: nonce.to_vec(), ciphertext }
     }
 
@@ -119,48 +119,59 @@ impl Key {
             return Err(OpenError::Direction);
         }
         let associated_data = envelope.header.associated_data();
-        self.decrypt(direction.purpose(), &associated_data, &envelope.nonce, &envelope.ciphertext)
+        self.subkey(direction.purpose()).decrypt(&associated_data, &envelope.nonce, &envelope.ciphertext)
     }
 
     /// Seals `plaintext` for storage: nonce followed by ciphertext. `purpose` picks a subkey, `context` is bound to
     /// the content (for example the id of the row that it belongs to).
     pub fn seal_bytes(&self, purpose: &str, context: &str, plaintext: &[u8], nonce: Nonce) -> Vec<u8> {
-        let mut sealed = nonce.to_vec();
-        sealed.extend(self.encrypt(purpose, context.as_bytes(), plaintext, nonce));
-        sealed
+        self.subkey(purpose).seal_bytes(context, plaintext, nonce)
     }
 
     /// Opens what [`Key::seal_bytes`] made with the same purpose and context.
     pub fn open_bytes(&self, purpose: &str, context: &str, sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
-        let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES).ok_or(OpenError::Nonce)?;
-        self.decrypt(purpose, context.as_bytes(), nonce, ciphertext)
+        self.subkey(purpose).open_bytes(context, sealed)
     }
 
-    fn cipher(&self, purpose: &str) -> XChaCha20Poly1305 {
+    /// The subkey of a purpose. Whoever seals or opens much keeps it: to derive it costs about as much as to open a
+    /// short message.
+    pub fn subkey(&self, purpose: &str) -> Subkey {
         let mut subkey = [0_u8; 32];
         Hkdf::<Sha256>::new(Some(b"coffer-v1"), &self.0)
             .expand(purpose.as_bytes(), &mut subkey)
             .expect("32 bytes are within HKDF-SHA256's limit of 8,160");
         let cipher = XChaCha20Poly1305::new(&subkey.into());
         subkey.zeroize();
-        cipher
+        Subkey(cipher)
+    }
+}
+
+/// A [`Key`] for one purpose. The memory is wiped on drop.
+pub struct Subkey(XChaCha20Poly1305);
+
+impl Subkey {
+    /// As [`Key::seal_bytes`].
+    pub fn seal_bytes(&self, context: &str, plaintext: &[u8], nonce: Nonce) -> Vec<u8> {
+        let mut sealed = nonce.to_vec();
+        sealed.extend(self.encrypt(context.as_bytes(), plaintext, nonce));
+        sealed
     }
 
-    fn encrypt(&self, purpose: &str, associated_data: &[u8], plaintext: &[u8], nonce: Nonce) -> Vec<u8> {
-        self.cipher(purpose)
+    /// As [`Key::open_bytes`].
+    pub fn open_bytes(&self, context: &str, sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
+        let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES).ok_or(OpenError::Nonce)?;
+        self.decrypt(context.as_bytes(), nonce, ciphertext)
+    }
+
+    fn encrypt(&self, associated_data: &[u8], plaintext: &[u8], nonce: Nonce) -> Vec<u8> {
+        self.0
             .encrypt(&XNonce::from(nonce), Payload { msg: plaintext, aad: associated_data })
             .expect("messages are far below the cipher's limit of 256 GiB")
     }
 
-    fn decrypt(
-        &self,
-        purpose: &str,
-        associated_data: &[u8],
-        nonce: &[u8],
-        ciphertext: &[u8],
-    ) -> Result<Vec<u8>, OpenError> {
+    fn decrypt(&self, associated_data: &[u8], nonce: &[u8], ciphertext: &[u8]) -> Result<Vec<u8>, OpenError> {
         let nonce: Nonce = nonce.try_into().map_err(|_| OpenError::Nonce)?;
-        self.cipher(purpose)
+        self.0
             .decrypt(&XNonce::from(nonce), Payload { msg: ciphertext, aad: associated_data })
             .map_err(|_| OpenError::Forged)
     }

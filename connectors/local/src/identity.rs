@@ -103,8 +103,8 @@ impl StaticIdentity {
         let claims =
             self.sealer.open(token).filter(|claims| claims.expires_at_ms > (self.clock)()).ok_or_else(denied)?;
         let users = self.users()?;
-        let user = users.find(&NameOrId::Id(claims.user_id.clone()));
-        let user = user.filter(|user| user.fingerprint() == claims.fingerprint && user.project_id == claims.project_id);
+        let user = users.unchanged(&claims.user_id, &claims.fingerprint);
+        let user = user.filter(|user| user.project_id == claims.project_id);
         let user = user.cloned().ok_or_else(denied)?;
         Ok((claims, user))
     }

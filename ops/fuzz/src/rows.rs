@@ -10,10 +10,11 @@ use coffer_domain::{
     command::Envelope,
     ids::{EffectId, InstanceId, TenantId},
     instance::{
-        Context, Event, Input, Instance, InstanceView, decide,
+        Context, Event, Input, Instance, decide,
         effect::{Effect, Observation, Outcome, Timer, TimerId},
         evolve,
         journal::{self, Entry},
+        shown::{self, Shown},
         state::Waiting,
         view,
     },
@@ -49,7 +50,7 @@ enum Happening {
 pub fn check(data: &[u8]) {
     let mut lines = data.split(|byte| *byte == b'\n');
     let row = lines.next().unwrap_or_default();
-    row_round_trip::<InstanceView>(row);
+    let _ = Shown::read(data);
     row_round_trip::<Effect>(row);
     row_round_trip::<OwnedTimer>(row);
     row_round_trip::<codec::AcceptedRow>(row);
@@ -111,7 +112,11 @@ fn evolved(state: Option<Instance>, event: &Event) -> Option<Instance> {
     let after = evolve(state, event);
     if let Some(instance) = &after {
         assert_eq!(codec::decode(&codec::encode(instance)).as_ref(), Ok(instance));
-        view(instance);
+        let row = shown::row(&view(instance));
+        let shown = Shown::read(&row).expect("what this build shows is taken apart");
+        let parts = [shown.common, shown.detailed, shown.for_admins, shown.for_admins_detailed].join(",");
+        let object: serde_json::Value = serde_json::from_str(&format!("{{{parts}}}")).expect("the parts are an object");
+        assert_eq!(object["name"], instance.name.as_str());
     }
     after
 }

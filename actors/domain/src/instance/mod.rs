@@ -7,7 +7,8 @@
 //! * [`event`] – what has happened;
 //! * [`mod@decide`] – from an input to events, effects and timers;
 //! * [`mod@evolve`] – from an event to the next state;
-//! * [`mod@view`] – what a reader sees; `words` – what a tenant is told when something failed;
+//! * [`mod@view`] – what a reader sees; [`shown`] – the same as the text of an answer; `words` – what a tenant is told when
+//!   something failed;
 //! * [`journal`] – what was done to it and why, for people.
 //!
 //! Invariants, held by property tests: `evolve` is total; an operation that waits for an effect has exactly this one
@@ -19,6 +20,7 @@ pub mod event;
 pub mod evolve;
 pub mod journal;
 pub mod policy;
+pub mod shown;
 pub mod state;
 pub mod view;
 mod words;

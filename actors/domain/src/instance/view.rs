@@ -1,6 +1,6 @@
 //! What a reader sees of an instance. Trove's status words exist only here.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::state::{AgentContact, Instance, OperationKind, Presence};
@@ -12,7 +12,7 @@ use crate::{
 use coffer_protocol::report::EngineState;
 
 /// Trove's `status`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
     Build,
@@ -25,7 +25,7 @@ pub enum Status {
 }
 
 /// Trove's `operating_status`; shown as the empty string while a task runs or the server is not ACTIVE.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum OperatingStatus {
     #[serde(rename = "")]
     Unknown,
@@ -45,8 +45,8 @@ pub enum OperatingStatus {
     Error,
 }
 
-/// The row that a GET returns, complete but for links and the client's own address.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What a GET returns, and what the API asks before it takes a command.
+#[derive(Debug, Clone, PartialEq)]
 pub struct InstanceView {
     pub id: InstanceId,
     pub tenant: TenantId,
@@ -83,14 +83,14 @@ pub struct InstanceView {
     pub root_enabled: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultView {
     pub message: String,
     pub created_at: Timestamp,
     pub details: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserView {
     pub name: String,
     pub host: String,

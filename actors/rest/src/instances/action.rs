@@ -10,7 +10,7 @@ use crate::{
     Shim,
     body::Body,
     caller::Caller,
-    commands::{find, submit},
+    commands::{find_id, submit},
     error::{Error, Result},
     instances::order,
     routes::accepted,
@@ -32,11 +32,11 @@ pub(crate) async fn act(
     let [action] = keys[..] else {
         return Err(Error::bad_request("Invalid request body: it must have exactly one key, the action."));
     };
-    let view = find(&shim, &caller, &id)?;
+    let id = find_id(&shim, &caller, &id)?;
     match action {
         "restart" => {
             body.required(action)?.check_object()?;
-            submit(&shim, &caller, view.id, Command::Restart).await?;
+            submit(&shim, &caller, id, Command::Restart).await?;
             Ok(accepted())
         }
         "reset_status" => {
@@ -44,12 +44,12 @@ pub(crate) async fn act(
             if !force_delete && !caller.principal.is_admin() {
                 return Err(Error::forbidden("Policy doesn't allow instance:reset_status to be performed."));
             }
-            submit(&shim, &caller, view.id, Command::ResetStatus { force_delete }).await?;
+            submit(&shim, &caller, id, Command::ResetStatus { force_delete }).await?;
             Ok(accepted())
         }
         "resize" => {
             let command = resize(&shim, &caller, &body.required(action)?)?;
-            submit(&shim, &caller, view.id, command).await?;
+            submit(&shim, &caller, id, command).await?;
             Ok(accepted())
         }
         _ if ABSENT.contains(&action) => {

@@ -11,7 +11,7 @@ use coffer_domain::{
 };
 
 use super::{
-    OneInstance,
+    json,
     order::{DatastoreChoice, Order},
     view::Render,
 };
@@ -31,15 +31,10 @@ pub(crate) async fn create(shim: Data<Shim>, caller: Caller, body: Body) -> Resu
     let order = Order::parse(&Node::root(body.required()?, "instance")?)?;
     let id = InstanceId(random::uuid()?);
     let order = resolve(&shim, &caller, order, id)?;
-    let accepted = submit(&shim, &caller, id, Command::Create(Box::new(order))).await?;
-    let view = match accepted.instance {
-        Some(view) => view,
-        None => shim
-            .control
-            .instance(caller.tenant(), id)?
-            .ok_or_else(|| Error::internal(format!("Instance {id} was committed and cannot be read.")))?,
-    };
-    Ok(HttpResponse::Ok().json(OneInstance { instance: Render::new(&shim, &caller).detailed(&view) }))
+    submit(&shim, &caller, id, Command::Create(Box::new(order))).await?;
+    let row = shim.control.shown(caller.tenant(), id)?;
+    let row = row.ok_or_else(|| Error::internal(format!("Instance {id} was committed and cannot be read.")))?;
+    Ok(json(Render::new(&shim, &caller).one(id, &row)?))
 }
 
 fn resolve(shim: &Shim, caller: &Caller, order: Order<'_>, id: InstanceId) -> Result<Create> {

@@ -10,7 +10,7 @@ use crate::{
     Shim,
     body::Body,
     caller::Caller,
-    commands::{find, submit},
+    commands::{find_id, submit},
     error::{Error, Result},
     routes::accepted,
     schema::Node,
@@ -37,14 +37,14 @@ pub(crate) async fn update(
     if changes.len() > 1 {
         return Err(wanted.fails(format!("only one change can be made besides the name, not {}", changes.join(", "))));
     }
-    let view = find(&shim, &caller, &id)?;
+    let id = find_id(&shim, &caller, &id)?;
     let detaches = wanted.optional("configuration")?.is_some_and(|node| node.value().is_null());
     if let Some(change) = changes.first().filter(|_| !detaches) {
         return Err(Error::not_implemented(format!("A change of '{change}' is not supported yet.")));
     }
     if let Some(name) = name {
         names::check_instance_name(&name)?;
-        submit(&shim, &caller, view.id, Command::Rename { name }).await?;
+        submit(&shim, &caller, id, Command::Rename { name }).await?;
     }
     Ok(accepted())
 }

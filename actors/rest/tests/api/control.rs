@@ -16,6 +16,7 @@ use coffer_domain::{
     ids::{CommandId, InstanceId, TenantId},
     instance::{
         journal::Entry,
+        shown,
         view::{InstanceView, OperatingStatus, Status, UserView},
     },
     quota::{Limits, Usage},
@@ -23,7 +24,7 @@ use coffer_domain::{
     sealed::{Sealed, ServerKey},
     time::Timestamp,
 };
-use coffer_rest::control::{Accepted, ControlPlane, Journal, Unavailable};
+use coffer_rest::control::{ControlPlane, Journal, Unavailable};
 use uuid::Uuid;
 
 /// 2026-11-22T15:04:05.678Z.
@@ -190,7 +191,7 @@ fn apply(view: &mut InstanceView, command: &Command) -> Result<(), Rejection> {
 
 #[async_trait]
 impl ControlPlane for Memory {
-    async fn submit(&self, envelope: Envelope) -> Result<Accepted, Rejection> {
+    async fn submit(&self, envelope: Envelope) -> Result<(), Rejection> {
         if let Some(refusal) = self.refusal.lock().unwrap().take() {
             return Err(refusal);
         }
@@ -202,9 +203,8 @@ impl ControlPlane for Memory {
         }
         let view = instances.get_mut(&key).ok_or_else(|| Rejection::not_found("Resource cannot be found."))?;
         apply(view, &envelope.command)?;
-        let accepted = Accepted { command: envelope.command_id, instance: Some(view.clone()) };
         self.commands.lock().unwrap().push(envelope);
-        Ok(accepted)
+        Ok(())
     }
 
     async fn settled(&self, _: &TenantId, _: InstanceId, id: CommandId, _: Duration) -> Option<Result<(), String>> {
@@ -217,16 +217,21 @@ impl ControlPlane for Memory {
         Ok(self.instances.lock().unwrap().get(&(tenant.clone(), id)).cloned())
     }
 
-    fn instances(
+    fn shown(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<Vec<u8>>, Unavailable> {
+        Ok(self.instance(tenant, id)?.as_ref().map(shown::row))
+    }
+
+    fn shown_after(
         &self,
         tenant: &TenantId,
         after: Option<InstanceId>,
         limit: usize,
-    ) -> Result<Vec<InstanceView>, Unavailable> {
+    ) -> Result<Vec<(InstanceId, Vec<u8>)>, Unavailable> {
         self.available()?;
         let instances = self.instances.lock().unwrap();
         let own = instances.values().filter(|view| view.tenant == *tenant);
-        Ok(own.filter(|view| after.is_none_or(|after| view.id > after)).take(limit).cloned().collect())
+        let own = own.filter(|view| after.is_none_or(|after| view.id > after));
+        Ok(own.take(limit).map(|view| (view.id, shown::row(view))).collect())
     }
 
     fn journal(
@@ -249,7 +254,8 @@ impl ControlPlane for Memory {
 
     fn usage(&self, tenant: &TenantId) -> Result<Usage, Unavailable> {
         self.available()?;
-        let views = self.instances(tenant, None, usize::MAX)?;
+        let instances = self.instances.lock().unwrap();
+        let views: Vec<_> = instances.values().filter(|view| view.tenant == *tenant).collect();
         let volume_gib = views.iter().map(|view| u64::from(view.volume_gib)).sum();
         Ok(Usage { instances: views.len() as u64, volume_gib, memory_mib: 512 * views.len() as u64 })
     }

@@ -1,10 +1,10 @@
 //! The rows of a partition, read in one snapshot and compared with what the states say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use coffer_domain::{
     ids::{EffectId, TenantId},
-    instance::{Instance, InstanceView, effect::Effect, view},
+    instance::{Instance, effect::Effect, shown, view},
     quota::Usage,
     sealed::Sealed,
 };
@@ -69,22 +69,28 @@ impl Check<'_> {
     }
 
     fn views(&mut self) -> Result<(), StoreError> {
-        let mut found: std::collections::BTreeMap<Vec<u8>, InstanceView> =
-            self.read(Space::View, &keys::instances(self.partition))?.into_iter().collect();
+        let prefix = keys::instances(self.partition);
+        let rows =
+            self.snapshot.rows(Space::View, &prefix).map(|row| row.map(|(key, row)| (key.into_vec(), row.into_vec())));
+        let mut found = rows.collect::<Result<BTreeMap<_, _>, _>>()?;
         let mut findings = Vec::new();
         for state in &self.found.instances {
             let key = keys::instance(self.partition, &state.tenant, state.id);
-            let expected = view::view(state);
+            let expected = shown::row(&view::view(state));
             if found.remove(&key).as_ref() != Some(&expected) {
-                let mend = Write { space: Space::View, key, value: Some(rows::encode(&expected)) };
+                let mend = Write { space: Space::View, key, value: Some(expected) };
                 findings.push(Finding { problem: Problem::View { instance: state.id }, mend: Some(mend) });
             }
         }
-        for (key, stray) in found {
+        for key in found.into_keys() {
             // Its state may be there and unreadable: then the view is all that is left to see.
             let has_state = self.snapshot.rows(Space::State, &key).next().is_some();
+            let Some(instance) = keys::instance_of(&key) else {
+                self.misplaced(Space::View, &key);
+                continue;
+            };
             let mend = (!has_state).then_some(Write { space: Space::View, key, value: None });
-            findings.push(Finding { problem: Problem::StrayView { instance: stray.id }, mend });
+            findings.push(Finding { problem: Problem::StrayView { instance }, mend });
         }
         self.found.findings.extend(findings);
         Ok(())

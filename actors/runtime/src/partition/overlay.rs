@@ -8,12 +8,11 @@ use std::{
 use coffer_domain::{
     ids::{CommandId, EffectId, InstanceId, TenantId},
     instance::{
-        Event, Instance, InstanceView,
+        Event, Instance,
         effect::{Effect, EffectChange, TimerChange, TimerId},
-        view,
+        shown, view,
     },
     quota::Usage,
-    rejection::Rejection,
     time::Timestamp,
 };
 use coffer_ports::{
@@ -21,7 +20,7 @@ use coffer_ports::{
     telemetry::Happening,
 };
 
-use super::{Accepted, Stepped, TaskEnded, pages::Pages};
+use super::{Stepped, TaskEnded, Verdict, pages::Pages};
 use crate::{
     borders::DONE,
     instances::Considered,
@@ -203,12 +202,6 @@ impl Overlay {
         }
     }
 
-    /// The view of an instance that was changed; the inner `None` means that it is gone.
-    pub fn view(&self, tenant: &TenantId, instance: InstanceId) -> Option<Option<InstanceView>> {
-        let touched = self.touched.get(&instance).filter(|touched| touched.tenant == *tenant)?;
-        Some(touched.after.as_deref().map(view::view))
-    }
-
     pub fn borders(&self) -> Vec<(&'static str, &'static str)> {
         self.borders.clone()
     }
@@ -241,7 +234,7 @@ impl Overlay {
         for (id, touched) in &self.touched {
             let key = keys::instance(partition, &touched.tenant, *id);
             let state = touched.after.as_deref().map(rows::encode);
-            let view = touched.after.as_deref().map(|instance| rows::encode(&view::view(instance)));
+            let view = touched.after.as_deref().map(|instance| shown::row(&view::view(instance)));
             write(Space::State, key.clone(), state);
             write(Space::View, key, view);
         }
@@ -273,7 +266,7 @@ impl Overlay {
         }
     }
 
-    pub fn into_stepped(self, answers: Vec<Result<Accepted, Rejection>>) -> Stepped {
+    pub fn into_stepped(self, answers: Vec<Verdict>) -> Stepped {
         let mut stepped = Stepped {
             answers,
             tasks_ended: self.tasks_ended,

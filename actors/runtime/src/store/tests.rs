@@ -45,6 +45,24 @@ fn a_scan_stays_within_its_partition_and_tenant() {
 }
 
 #[test]
+fn what_another_build_shows_is_made_anew_from_the_state() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    let samples = include_str!("../../../domain/tests/golden/instances.json");
+    let samples: std::collections::BTreeMap<String, Instance> = serde_json::from_str(samples).unwrap();
+    let instance = &samples["full"];
+    let key = keys::instance(1, &instance.tenant, instance.id);
+    store.write(&[put(Space::View, key.clone(), br#"{"v":1,"row":{}}"#.to_vec())]).unwrap();
+    assert!(store.shown(1, &instance.tenant, instance.id).is_err(), "there is no state");
+    store.write(&[put(Space::State, key, rows::encode(instance))]).unwrap();
+    let expected = shown::row(&view::view(instance));
+    assert_eq!(store.shown(1, &instance.tenant, instance.id), Ok(Some(expected.clone())));
+    assert_eq!(store.shown_after(1, &instance.tenant, None, 10), Ok(vec![(instance.id, expected)]));
+    assert_eq!(store.shown_after(1, &instance.tenant, Some(instance.id), 10), Ok(vec![]));
+    assert_eq!(store.shown_after(1, &tenant("another"), None, 10), Ok(vec![]));
+}
+
+#[test]
 fn a_row_of_a_later_version_is_refused_by_name() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path()).unwrap();

@@ -1,6 +1,6 @@
 //! What a check finds in a store that was tampered with, and what a repair makes of it.
 
-use coffer_domain::instance::effect::Effect;
+use coffer_domain::instance::{effect::Effect, shown};
 use coffer_ports::log::{Batch, Space, Write};
 use coffer_protocol::seal::Key;
 use coffer_runtime::{
@@ -59,15 +59,15 @@ fn what_follows_from_the_states_is_rewritten() {
         let world = world().await;
         let store = world.store();
         let view = keys::instance(PARTITION, &tenant(1), instance(1));
-        let mut shown = store.view(PARTITION, &tenant(1), instance(1)).unwrap().unwrap();
-        shown.name = "another".into();
-        write(store, Space::View, view.clone(), Some(rows::encode(&shown)));
+        let mut other = store.view(PARTITION, &tenant(1), instance(1)).unwrap().unwrap();
+        other.name = "another".into();
+        write(store, Space::View, view.clone(), Some(shown::row(&other)));
         assert_eq!(problems(store), ["store.view"]);
         assert_eq!(repaired(store), [] as [&str; 0]);
 
         write(store, Space::View, view, None);
         let stray = keys::instance(PARTITION, &tenant(1), instance(2));
-        write(store, Space::View, stray, Some(rows::encode(&shown)));
+        write(store, Space::View, stray, Some(shown::row(&other)));
         write(store, Space::State, keys::usage(PARTITION, &tenant(1)), None);
         write(store, Space::State, keys::usage(PARTITION, &tenant(2)), Some(rows::encode(&shown_usage())));
         assert_eq!(problems(store), ["store.view", "store.stray_view", "store.quota", "store.quota"]);
@@ -108,7 +108,7 @@ fn a_state_that_cannot_be_read_takes_nothing_else_with_it() {
         write(store, Space::State, key, Some(br#"{"v":99,"row":{}}"#.to_vec()));
         let found = repaired(store);
         assert_eq!(&found[..3], ["store.unreadable", "store.stray_view", "store.quota"], "{found:?}");
-        assert!(store.view(PARTITION, &tenant(1), instance(1)).unwrap().is_some(), "what can be seen stays");
+        assert!(store.shown(PARTITION, &tenant(1), instance(1)).unwrap().is_some(), "what can be seen stays");
     });
 }
 

@@ -91,7 +91,7 @@ fn every_happening_is_told_with_its_line_and_its_counter() {
         let key = keys::instance(partition, &owner, instance(66));
         let spoilt = Write { space: Space::View, key, value: Some(b"spoilt".to_vec()) };
         circle.store().write(&[Batch { writes: vec![spoilt], ..Batch::default() }]).unwrap();
-        assert!(circle.runtime().instance(&owner, instance(66)).is_err());
+        assert!(circle.runtime().shown(&owner, instance(66)).is_err());
         let of_circle = |name| sum(&circle.registry, name);
         seen.check(&[
             ("command_decided", of_circle("coffer_commands_total")),

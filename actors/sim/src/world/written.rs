@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use coffer_domain::{
     ids::InstanceId,
-    instance::{Instance, InstanceView, view},
+    instance::{Instance, shown, view},
     quota::Usage,
 };
 use coffer_ports::log::{Batch, Space, Write};
@@ -23,7 +23,7 @@ use crate::{
 
 #[derive(Default)]
 pub struct Written {
-    views: BTreeMap<InstanceId, InstanceView>,
+    shown: BTreeMap<InstanceId, Vec<u8>>,
     /// By key.
     usage: BTreeMap<Vec<u8>, Usage>,
     /// Keys.
@@ -40,8 +40,8 @@ impl Written {
         let own = states.values().filter(|(partition, _)| *partition == batch.partition).map(|(_, state)| state);
         for write in batch.writes.iter().filter(|write| matches!(write.space, Space::State | Space::View)) {
             let Some(id) = instance_of(&write.key) else { continue };
-            let expected = states.get(&id).map(|(_, state)| view::view(state));
-            if self.views.get(&id) != expected.as_ref() {
+            let expected = states.get(&id).map(|(_, state)| shown::row(&view::view(state)));
+            if self.shown.get(&id) != expected.as_ref() {
                 return Err(format!("what a GET shows of {} is not what its state says", short(id)));
             }
         }
@@ -75,8 +75,8 @@ impl Written {
             Space::View => {
                 let Some(id) = instance_of(key) else { return Err("a view has no instance".into()) };
                 match &write.value {
-                    Some(value) => self.views.insert(id, rows::decode(value)?),
-                    None => self.views.remove(&id),
+                    Some(value) => self.shown.insert(id, value.clone()),
+                    None => self.shown.remove(&id),
                 };
             }
             Space::State if instance_of(key).is_none() => {

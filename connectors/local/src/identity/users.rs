@@ -1,6 +1,7 @@
 //! The users file: JSON, mode 0600, changed by the functions here under a lock.
 
 use std::{
+    collections::HashMap,
     fs,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -57,6 +58,9 @@ impl User {
 /// The file at one moment.
 pub(super) struct Snapshot {
     users: Vec<User>,
+    /// [`User::fingerprint`] of each.
+    fingerprints: Vec<String>,
+    by_id: HashMap<String, usize>,
     stamp: Stamp,
 }
 
@@ -73,7 +77,9 @@ impl Snapshot {
         }
         // The stamp is the older of the two: a change in between is seen by the next look.
         let file = read_users(path)?.ok_or_else(not_found)?;
-        Ok(Self { users: file.users, stamp: stamp(&metadata) })
+        let fingerprints = file.users.iter().map(User::fingerprint).collect();
+        let by_id = file.users.iter().enumerate().map(|(index, user)| (user.id.clone(), index)).collect();
+        Ok(Self { users: file.users, fingerprints, by_id, stamp: stamp(&metadata) })
     }
 
     pub(super) fn is_current(&self, path: &Path) -> bool {
@@ -81,10 +87,16 @@ impl Snapshot {
     }
 
     pub(super) fn find(&self, wanted: &NameOrId) -> Option<&User> {
-        self.users.iter().find(|user| match wanted {
-            NameOrId::Name(name) => user.name == *name,
-            NameOrId::Id(id) => user.id == *id,
-        })
+        match wanted {
+            NameOrId::Name(name) => self.users.iter().find(|user| user.name == *name),
+            NameOrId::Id(id) => Some(&self.users[*self.by_id.get(id)?]),
+        }
+    }
+
+    /// The user with this id, if the password has not changed since the fingerprint was taken.
+    pub(super) fn unchanged(&self, id: &str, fingerprint: &str) -> Option<&User> {
+        let index = *self.by_id.get(id)?;
+        (self.fingerprints[index] == fingerprint).then(|| &self.users[index])
     }
 }
 

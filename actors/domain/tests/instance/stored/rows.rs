@@ -6,6 +6,7 @@ use coffer_domain::{
     command::Access,
     instance::{
         Instance,
+        shown::{Shown, row},
         state::{
             AgentContact, Fault, FirstContents, Health, InstanceDatastore, Operation, OperationKind, Presence, Resize,
             Resources, RootEnabled, Task, TaskKind, UserState, Waiting,
@@ -20,7 +21,7 @@ use coffer_protocol::report::EngineState;
 
 use super::{effect_id, new_passwords, user_change};
 use crate::support::{
-    golden::Samples,
+    golden::{Samples, compare},
     samples::{
         CLERK, MYSQL_10_11, SHOP, START, address, catalogue, command_id, instance, large_flavor, new_database,
         new_user, password, server_key, small_flavor, tenant, user_key,
@@ -191,7 +192,7 @@ fn instances_stand_in_the_store() {
 }
 
 #[test]
-fn views_stand_in_the_store() {
+fn what_is_shown_stands_in_the_store() {
     let mut samples: Vec<_> = instances().iter().map(|(name, instance)| (*name, view(instance))).collect();
     let engines = [
         ("healthy", EngineState::Running),
@@ -203,7 +204,41 @@ fn views_stand_in_the_store() {
         let health = Health { engine, ..full().health };
         (name, view(&Instance { health, operation: None, fault: None, ..full() }))
     }));
-    Samples(samples).check("views.json");
+    let texts = samples.iter().map(|(name, view)| format!("# {name}\n{}\n", String::from_utf8(row(view)).unwrap()));
+    compare("shown.txt", &texts.collect::<String>());
+}
+
+/// Each reader's parts are an object when they are joined, whatever stands in them.
+#[test]
+fn what_is_shown_is_taken_apart_into_members() {
+    let name = "line\nbreak, \"quoted\", {braced} \u{1}".to_owned();
+    for region in [None, Some("north".to_owned())] {
+        let instance = Instance { name: name.clone(), region: region.clone(), ..full() };
+        let row = row(&view(&instance));
+        let shown = Shown::read(&row).unwrap();
+        assert_eq!((shown.created_at, shown.flavor_id), (instance.created_at, instance.flavor.id.as_str()));
+        let object = |parts: &[&str]| -> serde_json::Value {
+            serde_json::from_str(&format!("{{{}}}", parts.join(","))).unwrap()
+        };
+        let listed = object(&[shown.common, shown.listed]);
+        assert_eq!(listed["name"], name);
+        assert_eq!(listed["tenant_id"], serde_json::Value::Null);
+        let detailed = object(&[shown.common, shown.detailed, shown.for_admins, shown.for_admins_detailed]);
+        assert_eq!(detailed["tenant_id"], instance.tenant.0);
+        assert_eq!(detailed["created"], instance.created_at.iso());
+        assert_eq!(shown.region.is_empty(), region.is_none());
+    }
+}
+
+#[test]
+fn what_another_version_shows_is_not_taken_apart() {
+    let row = String::from_utf8(row(&view(&full()))).unwrap();
+    let later = row.replacen('2', "3", 1);
+    let short = row.rsplit_once('\n').unwrap().0;
+    let first = r#"{"v":1,"row":{}}"#;
+    for other in [later.as_str(), short, first, ""] {
+        assert_eq!(Shown::read(other.as_bytes()), None, "{other}");
+    }
 }
 
 #[test]

@@ -272,9 +272,9 @@ impl Partition {
 
 /// Trove's words for an instance.
 pub fn words(instance: &Instance) -> String {
-    let row = serde_json::to_value(view(instance)).unwrap();
-    let word = |field: &str| row[field].as_str().unwrap().to_owned();
-    format!("{} {}", word("status"), word("operating_status")).trim_end().to_owned()
+    let view = view(instance);
+    let words = serde_json::to_value((view.status, view.operating_status)).unwrap();
+    format!("{} {}", words[0].as_str().unwrap(), words[1].as_str().unwrap()).trim_end().to_owned()
 }
 
 /// An effect's id without the command's: `ensure_volume/1`.

@@ -54,9 +54,10 @@ fn a_create_ends_active_whichever_border_it_dies_at() {
 
             assert!(!world.faults.clear(), "{border} was never reached");
             world.hear(id, EngineState::Running).await;
-            let views = world.store().views(PARTITION, &tenants()[0], None, 10).unwrap();
-            assert_eq!(views.len(), 1, "{border}");
-            assert_eq!((views[0].status, views[0].operating_status), (Status::Active, OperatingStatus::Healthy));
+            let rows = world.store().shown_after(PARTITION, &tenants()[0], None, 10).unwrap();
+            assert_eq!(rows.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [id], "{border}");
+            let view = world.store().view(PARTITION, &tenants()[0], id).unwrap().unwrap();
+            assert_eq!((view.status, view.operating_status), (Status::Active, OperatingStatus::Healthy));
             let things = world.outside.things();
             assert_eq!(things.of(&id.to_string()), [true; 3], "{border}");
             assert_eq!(things.made.values().sum::<usize>(), 3, "{border}: {:?}", things.made);
