@@ -1,8 +1,8 @@
 //! One actor per instance: it owns the instance's state in memory and decides what is asked of it.
 //!
-//! An actor is hydrated from the store on first use and passivated when idle. Its partition asks it in the order of
-//! arrival, and tells it whether the batch was committed; until then the new state is tentative. An actor whose batch
-//! was aborted is forgotten, and the next use reads the store again.
+//! An actor is hydrated on first use, from what is on its way to the log or else from the store, and passivated when idle.
+//! Its partition asks it in the order of arrival; its state is what was decided last. When a batch is not committed, all
+//! actors of the partition are forgotten.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,7 +16,7 @@ use coffer_domain::{
     time::{MINUTE, Millis, Timestamp},
 };
 
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 
 /// An actor that was not asked for this long is passivated.
 const PASSIVATE_AFTER: Millis = 10 * MINUTE;
@@ -43,22 +43,9 @@ pub struct Considered {
     pub journal: Vec<journal::Entry>,
 }
 
-/// The batch is committed: what was tentative is true.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Commit;
-
-/// The state of one instance in memory.
+/// The state of one instance in memory; `None` before it is made, and once it is gone.
 struct InstanceActor {
-    committed: Option<Arc<Instance>>,
-    /// Present while a batch is under way that has changed it; the inner `None` means removed.
-    tentative: Option<Option<Arc<Instance>>>,
-}
-
-impl InstanceActor {
-    fn current(&self) -> Option<Arc<Instance>> {
-        self.tentative.clone().unwrap_or_else(|| self.committed.clone())
-    }
+    state: Option<Arc<Instance>>,
 }
 
 impl Actor for InstanceActor {
@@ -73,7 +60,7 @@ impl Handler<Consider> for InstanceActor {
     type Result = Result<Considered, Rejection>;
 
     fn handle(&mut self, message: Consider, _context: &mut Self::Context) -> Self::Result {
-        let before = self.current();
+        let before = self.state.clone();
         let context = DecisionContext {
             now: message.now,
             catalogue: &message.catalogue,
@@ -85,7 +72,7 @@ impl Handler<Consider> for InstanceActor {
             before.clone()
         } else {
             let after = decision.events.iter().fold(before.as_deref().cloned(), evolve).map(Arc::new);
-            self.tentative = Some(after.clone());
+            self.state = after.clone();
             after
         };
         let journal = journal::entries(&message.input, &decision, before.as_deref(), after.as_deref(), message.now);
@@ -93,20 +80,9 @@ impl Handler<Consider> for InstanceActor {
     }
 }
 
-impl Handler<Commit> for InstanceActor {
-    type Result = ();
-
-    fn handle(&mut self, _message: Commit, _context: &mut Self::Context) {
-        if let Some(state) = self.tentative.take() {
-            self.committed = state;
-        }
-    }
-}
-
 /// The actors of one partition. An actor lives as long as its address stands here.
+#[derive(Default)]
 pub struct Instances {
-    partition: u32,
-    store: Arc<Store>,
     /// By tenant too: another tenant's command that names an instance must not find its actor, nor leave one in its place.
     actors: HashMap<Key, Resident>,
 }
@@ -120,19 +96,27 @@ struct Resident {
 }
 
 impl Instances {
-    pub fn new(partition: u32, store: Arc<Store>) -> Self {
-        Self { partition, store, actors: HashMap::new() }
-    }
-
-    /// Asks the instance's actor, after hydrating it where necessary. The inner error is the decision's own.
+    /// Asks the instance's actor, which `hydrate` gives its state where it has none yet. The inner error is the
+    /// decision's own.
     pub async fn consider(
         &mut self,
         tenant: &TenantId,
         id: InstanceId,
         message: Consider,
+        hydrate: impl FnOnce() -> Result<Option<Arc<Instance>>, StoreError>,
     ) -> Result<Result<Considered, Rejection>, StoreError> {
         let key = (tenant.clone(), id);
-        let actor = self.actor(&key, message.now)?;
+        let actor = match self.actors.get_mut(&key).filter(|resident| resident.actor.connected()) {
+            Some(resident) => {
+                resident.asked_at = message.now;
+                resident.actor.clone()
+            }
+            None => {
+                let actor = InstanceActor { state: hydrate()? }.start();
+                self.actors.insert(key.clone(), Resident { actor: actor.clone(), asked_at: message.now });
+                actor
+            }
+        };
         match actor.send(message).await {
             Ok(considered) => Ok(considered),
             // Only this partition ends the actor or writes to it: its handler has panicked.
@@ -144,36 +128,15 @@ impl Instances {
         }
     }
 
-    /// Makes what these actors hold true. A removed instance's actor is let go.
-    pub async fn commit(&mut self, touched: impl IntoIterator<Item = (Key, bool)>) {
-        for (key, removed) in touched {
-            let Some(resident) = self.actors.get(&key) else { continue };
-            if resident.actor.send(Commit).await.is_err() || removed {
-                self.actors.remove(&key);
-            }
-        }
-    }
-
-    /// Forgets these actors with all that they hold.
-    pub fn abort(&mut self, touched: impl IntoIterator<Item = Key>) {
-        for key in touched {
+    /// Forgets the actors of instances that are gone.
+    pub fn let_go(&mut self, removed: impl IntoIterator<Item = Key>) {
+        for key in removed {
             self.actors.remove(&key);
         }
     }
 
-    /// Lets go of actors that were not asked for a while. Call it between batches only.
+    /// Lets go of actors that were not asked for a while.
     pub fn passivate(&mut self, now: Timestamp) {
         self.actors.retain(|_, resident| now - resident.asked_at < PASSIVATE_AFTER);
-    }
-
-    fn actor(&mut self, key: &Key, now: Timestamp) -> Result<Addr<InstanceActor>, StoreError> {
-        if let Some(resident) = self.actors.get_mut(key).filter(|resident| resident.actor.connected()) {
-            resident.asked_at = now;
-            return Ok(resident.actor.clone());
-        }
-        let committed = self.store.instance(self.partition, &key.0, key.1)?.map(Arc::new);
-        let actor = InstanceActor { committed, tentative: None }.start();
-        self.actors.insert(key.clone(), Resident { actor: actor.clone(), asked_at: now });
-        Ok(actor)
     }
 }

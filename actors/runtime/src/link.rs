@@ -9,7 +9,7 @@
 mod orders;
 mod session;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use coffer_domain::{
     ids::{EffectId, InstanceId, TenantId},
@@ -61,6 +61,8 @@ pub struct Links {
     epoch: u64,
     /// Ordered, so that a simulated run can be repeated.
     links: BTreeMap<InstanceId, Link>,
+    /// The agent that a round of [`Links::tick`] has come to, while it is under way.
+    ticked: Option<InstanceId>,
 }
 
 /// One agent.
@@ -94,7 +96,7 @@ pub fn cell_of(partition: u32) -> String {
 
 impl Links {
     pub fn new(partition: u32, epoch: u64, parts: LinkParts) -> Self {
-        Self { parts, cell: cell_of(partition), epoch, links: BTreeMap::new() }
+        Self { parts, cell: cell_of(partition), epoch, links: BTreeMap::new(), ticked: None }
     }
 
     /// Knows the instance's agent from now on. Its silence counts from `now`.
@@ -194,10 +196,15 @@ impl Links {
         }
     }
 
-    /// What is due by time alone: silence, challenges, repeats.
+    /// What is due by time alone: silence, challenges, repeats. A round through all agents is made in parts, since a
+    /// thousand challenges take longer than a client likes to wait; call it again as [`Links::next_tick`] says.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Item> {
         let mut items = Vec::new();
-        let instances: Vec<InstanceId> = self.links.keys().copied().collect();
+        let mut acts = 0;
+        let from = self.ticked.map_or(Bound::Unbounded, Bound::Excluded);
+        let instances: Vec<InstanceId> =
+            self.links.range((from, Bound::Unbounded)).map(|(instance, _)| *instance).take(LINKS_AT_ONCE).collect();
+        self.ticked = instances.last().copied().filter(|_| instances.len() == LINKS_AT_ONCE);
         for instance in instances {
             let Some(link) = self.links.get_mut(&instance) else { continue };
             if !link.told.silent && now - link.heard_at >= SILENCE {
@@ -205,14 +212,25 @@ impl Links {
                 link.session = None;
                 AgentSilent { tenant: &link.tenant, instance }.emit(&self.parts.metrics);
                 items.push(link.item(instance, Input::Observed(Observation::Silent)));
+                acts += 1;
             }
             let established = link.session.as_ref().is_some_and(|session| session.established);
             if !established && link.challenges.due(now) {
                 self.challenge(instance, now);
+                acts += 1;
             }
-            self.send_due(instance, now);
+            acts += self.send_due(instance, now);
+            if acts >= ACTS_AT_ONCE {
+                self.ticked = Some(instance);
+                break;
+            }
         }
         items
+    }
+
+    /// When [`Links::tick`] is to be called after a call at `now`.
+    pub fn next_tick(&self, now: Timestamp) -> Timestamp {
+        now + if self.ticked.is_some() { REST } else { TICK }
     }
 
     /// Opens and folds a record.
@@ -269,16 +287,17 @@ impl Links {
         self.send(instance, &ToAgent::Challenge { session: id });
     }
 
-    /// Sends the pending orders whose time has come, once the agent has answered a challenge.
-    fn send_due(&mut self, instance: InstanceId, now: Timestamp) {
-        let Some(link) = self.links.get_mut(&instance) else { return };
+    /// Sends the pending orders whose time has come, once the agent has answered a challenge; returns how many.
+    fn send_due(&mut self, instance: InstanceId, now: Timestamp) -> usize {
+        let Some(link) = self.links.get_mut(&instance) else { return 0 };
         if !link.session.as_ref().is_some_and(|session| session.established) {
-            return;
+            return 0;
         }
         let due: Vec<ToAgent> = link.pending.values_mut().filter_map(|pending| pending.take_due(now)).collect();
-        for message in due {
-            self.send(instance, &message);
+        for message in &due {
+            self.send(instance, message);
         }
+        due.len()
     }
 
     fn send(&mut self, instance: InstanceId, message: &ToAgent) {
@@ -368,8 +387,13 @@ impl Link {
     }
 }
 
-/// How often a partition calls [`Links::tick`].
-pub const TICK: Millis = SECOND;
+/// Between two rounds of [`Links::tick`], and between two parts of one.
+const TICK: Millis = SECOND;
+const REST: Millis = 10;
+/// Agents that a part of a round looks at, at most …
+const LINKS_AT_ONCE: usize = 10_000;
+/// … and what it does for them: a challenge takes some 5 µs.
+const ACTS_AT_ONCE: usize = 200;
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
-//! One writer for its tenants. A step takes inputs in order of arrival, decides them against what is committed and
-//! what the step itself has changed, commits one batch, and only then lets memory, clients and the outside know.
+//! One writer for its tenants. Inputs are decided in order of arrival, against all that was decided before; what they
+//! change is collected in a batch. While one batch is on its way to the log, the next one is filled. Only when a batch is
+//! committed do clients and the outside hear of it, and only then does the next one go: what follows from a batch is
+//! never in the log without it.
 
 mod overlay;
 mod pages;
@@ -16,9 +18,10 @@ use coffer_domain::{
     time::Timestamp,
 };
 use coffer_ports::{
-    log::{CommitError, Log},
+    log::{Batch, CommitError, Log},
     telemetry::Happening,
 };
+use prometheus::HistogramTimer;
 
 use crate::{
     borders::{Border, Borders, Moment},
@@ -63,7 +66,7 @@ pub struct TaskEnded {
     pub result: Result<(), String>,
 }
 
-/// What a committed step leads to.
+/// What a committed batch leads to.
 #[derive(Debug, Default)]
 pub struct Stepped {
     /// One for each item, in order; what is not a command is accepted as a matter of course.
@@ -77,7 +80,7 @@ pub struct Stepped {
     pub operations_ended: Vec<OperationEnded>,
 }
 
-/// Why a step ended without having been committed for sure.
+/// Why a batch was not committed for sure.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// This partition's memory may be ahead of the log: it must be dropped and loaded anew.
@@ -108,6 +111,23 @@ pub struct Partition {
     instances: Instances,
     usage: HashMap<TenantId, Usage>,
     timers: Timers,
+    /// What is decided and not on its way to the log yet.
+    open: Decided,
+    /// What is on its way to the log.
+    committing: Option<Committing>,
+}
+
+/// Decisions, and what they change.
+struct Decided {
+    overlay: Overlay,
+    /// One for each item, in order.
+    verdicts: Vec<Verdict>,
+}
+
+struct Committing {
+    decided: Decided,
+    borders: Vec<(&'static str, &'static str)>,
+    timer: HistogramTimer,
 }
 
 /// What a take-over finds to be done.
@@ -125,8 +145,9 @@ impl Partition {
             timers.take_over(stored, now);
         }
         let outstanding = parts.store.outbox(id)?;
-        let instances = Instances::new(id, parts.store.clone());
-        Ok(TakenOver { partition: Self { id, parts, instances, usage: HashMap::new(), timers }, outstanding })
+        let (instances, usage, open) = (Instances::default(), HashMap::new(), Decided::new(id));
+        let partition = Self { id, parts, instances, usage, timers, open, committing: None };
+        Ok(TakenOver { partition, outstanding })
     }
 
     pub fn next_due(&self) -> Option<Timestamp> {
@@ -144,6 +165,7 @@ impl Partition {
         self.timers.was_away(now);
     }
 
+    /// Lets go of actors that are idle.
     pub fn passivate(&mut self, now: Timestamp) {
         self.instances.passivate(now);
     }
@@ -175,51 +197,89 @@ impl Partition {
         Ok(())
     }
 
-    /// Decides and commits `items` as one batch.
-    pub async fn step(&mut self, items: Vec<Item>, now: Timestamp) -> Result<Stepped, StepError> {
-        let mut overlay = Overlay::new(self.id);
-        let mut verdicts = Vec::with_capacity(items.len());
+    /// Decides `items`, after all that was decided before.
+    pub async fn decide_all(&mut self, items: Vec<Item>, now: Timestamp) -> Result<(), StepError> {
         for item in items {
-            verdicts.push(self.decide(&mut overlay, item, now).await?);
+            let verdict = self.decide(item, now).await?;
+            self.open.verdicts.push(verdict);
         }
-        if !overlay.is_empty() {
-            self.commit(&mut overlay).await?;
+        Ok(())
+    }
+
+    /// Takes what is decided as the batch that is to be committed next, and handed back by [`Partition::end_commit`]; it
+    /// may have nothing to write. There must be no other one under way.
+    pub fn begin_commit(&mut self) -> Result<Batch, StepError> {
+        debug_assert!(self.committing.is_none(), "one batch follows the other");
+        let decided = std::mem::replace(&mut self.open, Decided::new(self.id));
+        let borders = decided.overlay.borders();
+        self.pass(&borders, Moment::BeforeCommit)?;
+        decided.overlay.tell_of_left_behind(&self.parts.metrics);
+        let batch = decided.overlay.batch();
+        let timer = self.parts.metrics.commit_seconds.start_timer();
+        self.committing = Some(Committing { decided, borders, timer });
+        Ok(batch)
+    }
+
+    /// Tells what the log has said of the batch; returns what follows from it. After an error all of this partition is
+    /// to be dropped, what was decided meanwhile as well.
+    pub fn end_commit(&mut self, committed: Result<(), CommitError>) -> Result<Stepped, StepError> {
+        let Some(Committing { decided, borders, timer }) = self.committing.take() else {
+            return Ok(Stepped::default());
+        };
+        let Decided { overlay, verdicts } = decided;
+        if overlay.is_empty() {
+            timer.stop_and_discard();
+        } else {
+            timer.observe_duration();
         }
+        committed.map_err(StepError::NotCommitted)?;
+        self.parts.metrics.journal_entries_dropped.inc_by(overlay.pages.dropped());
+        self.pass(&borders, Moment::AfterCommit)?;
+        self.instances.let_go(overlay.removed());
+        self.pass(&borders, Moment::AfterApply)?;
         Ok(overlay.into_stepped(verdicts))
     }
 
-    async fn decide(&mut self, overlay: &mut Overlay, item: Item, now: Timestamp) -> Result<Verdict, StepError> {
+    async fn decide(&mut self, item: Item, now: Timestamp) -> Result<Verdict, StepError> {
         let Item { tenant, instance, input } = item;
         let command = match &input {
             Input::Command(envelope) => {
-                if let Some(verdict) = self.known(overlay, envelope, now)? {
+                if let Some(verdict) = self.known(envelope, now)? {
                     return Ok(verdict);
                 }
                 Some((envelope.command_id, envelope.issued_at, CommandOrigin::of(envelope)))
             }
             Input::Timer(id) => {
-                overlay.drop_timer(instance, id);
+                self.open.overlay.drop_timer(instance, id);
+                self.timers.cancel(instance, id);
                 None
             }
             Input::Outcome { .. } | Input::Observed(_) => None,
         };
-        let usage = match overlay.usage(&tenant) {
-            Some(usage) => usage,
-            None => self.committed_usage(&tenant)?,
-        };
+        let usage = self.usage_of(&tenant)?;
         let message =
             Consider { input, now, catalogue: self.parts.catalogue.clone(), usage, limits: self.parts.limits.clone() };
         let outcome_of = match &message.input {
             Input::Outcome { effect, .. } => Some(effect.clone()),
             _ => None,
         };
-        let verdict = match self.instances.consider(&tenant, instance, message).await? {
+        let (id, store) = (self.id, &self.parts.store);
+        let hydrate =
+            || match overlays(&self.open, &self.committing).find_map(|overlay| overlay.state(&tenant, instance)) {
+                Some(state) => Ok(state),
+                None => Ok(store.instance(id, &tenant, instance)?.map(Arc::new)),
+            };
+        let verdict = match self.instances.consider(&tenant, instance, message, hydrate).await? {
             Ok(mut considered) => {
-                self.write_journal(overlay, &tenant, instance, &mut considered, now)?;
+                self.write_journal(&tenant, instance, &mut considered, now)?;
                 if let Some(border) = outcome_of.and_then(|effect| outcome_border(&considered, &effect)) {
                     self.pass(&[border], Moment::AfterEffect)?;
                 }
-                overlay.take(&tenant, instance, usage, considered, now);
+                self.timers.change(&tenant, instance, &considered.decision.timers);
+                let overlay = &mut self.open.overlay;
+                if let Some(usage) = overlay.take(&tenant, instance, usage, considered, now) {
+                    self.usage.insert(tenant.clone(), usage);
+                }
                 if let Some((id, issued_at, _)) = &command {
                     // A client's clock may be ahead: the answer is kept for as long as the command counts as young.
                     overlay.remember(&tenant, *id, rows::AcceptedRow { at: now.max(*issued_at), instance });
@@ -235,8 +295,7 @@ impl Partition {
     }
 
     fn write_journal(
-        &self,
-        overlay: &mut Overlay,
+        &mut self,
         tenant: &TenantId,
         instance: InstanceId,
         considered: &mut Considered,
@@ -246,19 +305,21 @@ impl Partition {
         if entries.is_empty() {
             return Ok(());
         }
-        let stored = match overlay.pages.has(instance) {
-            true => None,
-            false => self.parts.store.journal_row(self.id, tenant, instance)?,
+        let known = overlays(&self.open, &self.committing).find_map(|overlay| overlay.pages.row(instance));
+        let stored = match known {
+            Some(row) => Some(row.clone()),
+            None => self.parts.store.journal_row(self.id, tenant, instance)?,
         };
         let removed_at = considered.after.is_none().then_some(now);
-        overlay.pages.add(tenant, instance, stored, entries, removed_at);
+        self.open.overlay.pages.add(tenant, instance, stored, entries, removed_at);
         Ok(())
     }
 
     /// The verdict on a command that was accepted before, or that is too old for anybody to know.
-    fn known(&self, overlay: &Overlay, envelope: &Envelope, now: Timestamp) -> Result<Option<Verdict>, StepError> {
+    fn known(&self, envelope: &Envelope, now: Timestamp) -> Result<Option<Verdict>, StepError> {
         let key = keys::dedup(self.id, &envelope.tenant, envelope.command_id);
-        let accepted = match overlay.remembered(&key) {
+        let remembered = overlays(&self.open, &self.committing).find_map(|overlay| overlay.remembered(&key));
+        let accepted = match remembered {
             Some(accepted) => Some(accepted),
             None => self.parts.store.accepted(&key)?,
         };
@@ -273,25 +334,6 @@ impl Partition {
         Ok(None)
     }
 
-    async fn commit(&mut self, overlay: &mut Overlay) -> Result<(), StepError> {
-        let borders = overlay.borders();
-        self.pass(&borders, Moment::BeforeCommit)?;
-        overlay.tell_of_left_behind(&self.parts.metrics);
-        let batch = overlay.batch();
-        let timer = self.parts.metrics.commit_seconds.start_timer();
-        let committed = self.parts.log.commit(batch).await;
-        timer.observe_duration();
-        if let Err(error) = committed {
-            self.instances.abort(overlay.touched());
-            return Err(StepError::NotCommitted(error));
-        }
-        self.parts.metrics.journal_entries_dropped.inc_by(overlay.pages.dropped());
-        self.pass(&borders, Moment::AfterCommit)?;
-        self.instances.commit(overlay.touched_with_removal()).await;
-        overlay.apply(&mut self.usage, &mut self.timers);
-        self.pass(&borders, Moment::AfterApply)
-    }
-
     fn pass(&self, borders: &[(&'static str, &'static str)], moment: Moment) -> Result<(), StepError> {
         let stopped = borders
             .iter()
@@ -300,13 +342,26 @@ impl Partition {
         stopped.map_or(Ok(()), |border| Err(StepError::Stopped(border)))
     }
 
-    fn committed_usage(&mut self, tenant: &TenantId) -> Result<Usage, StoreError> {
+    /// With all that is decided.
+    fn usage_of(&mut self, tenant: &TenantId) -> Result<Usage, StoreError> {
         if let Some(usage) = self.usage.get(tenant) {
             return Ok(*usage);
         }
         let usage = self.parts.store.usage(self.id, tenant)?;
         self.usage.insert(tenant.clone(), usage);
         Ok(usage)
+    }
+}
+
+/// What is decided and not committed for sure, the latest first.
+fn overlays<'a>(open: &'a Decided, committing: &'a Option<Committing>) -> impl Iterator<Item = &'a Overlay> {
+    let committing = committing.iter().map(|committing| &committing.decided.overlay);
+    std::iter::once(&open.overlay).chain(committing)
+}
+
+impl Decided {
+    fn new(partition: u32) -> Self {
+        Self { overlay: Overlay::new(partition), verdicts: Vec::new() }
     }
 }
 

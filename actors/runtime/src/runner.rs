@@ -1,13 +1,9 @@
-//! The loop that feeds a partition: collects inputs, steps, answers, dispatches; reloads when a commit is uncertain.
+//! The loop that feeds a partition: has inputs decided and batches committed, one after the other, answers, dispatches;
+//! reloads when a commit is uncertain.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+mod ended;
+
+use std::{collections::HashMap, future::pending, pin::Pin, sync::Arc, time::Duration};
 
 use coffer_domain::{
     command::Envelope,
@@ -19,21 +15,17 @@ use coffer_domain::{
     rejection::{Rejection, RejectionKind},
     time::{MINUTE, Millis, SECOND, Timestamp},
 };
-use coffer_ports::{
-    log::CommitError,
-    telemetry::{Bounded, Happening},
-    transport::Incoming,
-};
+use coffer_ports::{log::CommitError, telemetry::Happening, transport::Incoming};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     clock::Clock,
     dispatcher::{Dispatcher, Ownership},
-    fullness,
-    link::{LinkParts, Links, TICK},
+    link::{LinkParts, Links},
     partition::{Accepted, Item, Partition, Parts, StepError, Stepped, TakenOver},
     telemetry::{CommitRefused, CommitUncertain, PartitionLoaded},
 };
+use ended::EndedTasks;
 
 /// Messages that wait for a partition at most; senders wait, the REST shim answers 503 after a while.
 pub const INBOX: usize = 1024;
@@ -48,8 +40,6 @@ const FORGET_AT_ONCE: usize = 10_000;
 const PAUSE: Millis = 5 * SECOND;
 /// Between a batch that was not committed and the reload.
 const RELOAD_WAIT: Duration = Duration::from_secs(1);
-/// Ended tasks that are remembered for whoever asks late.
-const ENDED_TASKS: usize = 1024;
 
 /// What a partition is sent.
 pub enum Message {
@@ -91,6 +81,9 @@ pub struct Runner {
     links: Links,
     inbox: mpsc::Receiver<Message>,
     sender: mpsc::WeakSender<Message>,
+    /// For what is decided and not on its way to the log yet: one for each item, in order.
+    open: Vec<Option<Answer>>,
+    committing: Option<Committing>,
     watchers: HashMap<CommandId, Vec<oneshot::Sender<Result<(), String>>>>,
     ended: EndedTasks,
     house_kept_at: Timestamp,
@@ -98,6 +91,13 @@ pub struct Runner {
     is_stopping: bool,
     /// Times that it has loaded anew.
     reloads: u64,
+}
+
+/// A batch on its way to the log.
+struct Committing {
+    answers: Vec<Option<Answer>>,
+    /// What the log says of it.
+    committed: Pin<Box<dyn Future<Output = Result<(), CommitError>> + Send>>,
 }
 
 /// Why a runner ended before it was told to.
@@ -131,6 +131,8 @@ impl Runner {
             links,
             inbox,
             sender,
+            open: Vec::new(),
+            committing: None,
             watchers: HashMap::new(),
             ended: EndedTasks::watched(&bounded),
             house_kept_at: now,
@@ -146,15 +148,21 @@ impl Runner {
         let mut next_tick = self.parts.clock.now();
         loop {
             let mut messages = Vec::new();
-            let wait = self.wait(next_tick);
+            let (wait, room) = (self.wait(next_tick), BATCH.saturating_sub(self.open.len()));
+            let reloads = self.reloads;
             tokio::select! {
                 // In a fixed order, so that a simulated run can be repeated; what is due by time is looked at below in
                 // any case.
                 biased;
-                received = self.inbox.recv_many(&mut messages, BATCH) => if received == 0 { return Ok(()) },
+                committed = said(&mut self.committing) => self.end_commit(committed).await?,
+                received = self.inbox.recv_many(&mut messages, room), if room > 0 => self.is_stopping |= received == 0,
                 () = tokio::time::sleep(wait) => {}
             }
             let now = self.parts.clock.now();
+            if self.reloads != reloads {
+                // What waited for the log was no pause: all memory is new.
+                next_tick = now;
+            }
             if now - next_tick > PAUSE {
                 tracing::warn!(partition = self.ownership.partition, "the control plane was stopped for a while");
                 self.links.was_away(now);
@@ -165,21 +173,65 @@ impl Runner {
                 self.sort(message, &mut work, now);
             }
             if now >= next_tick {
-                next_tick = now + TICK;
                 work.add_all(self.links.tick(now));
-                self.keep_house(now).await?;
+                next_tick = self.links.next_tick(now);
             }
             work.add_all(self.partition.due(now, BATCH));
-            let reloads = self.reloads;
-            self.step(work.items, work.answers, now).await?;
-            if work.stop || self.is_stopping {
-                return Ok(());
-            }
-            if self.reloads != reloads {
-                // What waited for the log was no pause: all memory is new.
-                next_tick = self.parts.clock.now();
+            self.open.extend(work.answers);
+            self.partition.decide_all(work.items, now).await.map_err(|reason| self.error(reason))?;
+            self.begin_commit()?;
+            self.keep_house(now).await?;
+            if self.is_stopping {
+                return self.settle().await;
             }
         }
+    }
+
+    /// Sends what is decided on its way to the log, unless another batch is.
+    fn begin_commit(&mut self) -> Result<(), RunnerError> {
+        if self.committing.is_some() || self.open.is_empty() {
+            return Ok(());
+        }
+        self.parts.partition.metrics.batch_inputs.observe(self.open.len() as f64);
+        let batch = self.partition.begin_commit().map_err(|reason| self.error(reason))?;
+        let log = self.parts.partition.log.clone();
+        let committed = Box::pin(async move { if batch.writes.is_empty() { Ok(()) } else { log.commit(batch).await } });
+        self.committing = Some(Committing { answers: std::mem::take(&mut self.open), committed });
+        Ok(())
+    }
+
+    async fn end_commit(&mut self, committed: Result<(), CommitError>) -> Result<(), RunnerError> {
+        let answers = self.committing.take().map(|committing| committing.answers).unwrap_or_default();
+        match self.partition.end_commit(committed) {
+            Ok(stepped) => {
+                self.conclude(stepped, answers, self.parts.clock.now());
+                Ok(())
+            }
+            Err(StepError::NotCommitted(error)) => {
+                const NOTHING_DONE: &str = "The request could not be recorded; nothing was done.";
+                let message = match &error {
+                    CommitError::Refused(_) => NOTHING_DONE,
+                    CommitError::Uncertain(_) => {
+                        "The request could not be recorded; look whether it was done before you repeat it."
+                    }
+                };
+                refuse(answers, message);
+                refuse(std::mem::take(&mut self.open), NOTHING_DONE);
+                self.tell_not_committed(&error);
+                self.reload().await
+            }
+            Err(reason) => Err(self.error(reason)),
+        }
+    }
+
+    /// Waits until everything that is decided is committed.
+    async fn settle(&mut self) -> Result<(), RunnerError> {
+        while self.committing.is_some() || !self.open.is_empty() {
+            self.begin_commit()?;
+            let committed = said(&mut self.committing).await;
+            self.end_commit(committed).await?;
+        }
+        Ok(())
     }
 
     fn wait(&self, next_tick: Timestamp) -> Duration {
@@ -194,39 +246,7 @@ impl Runner {
             Message::Telemetry(record) => work.add_all(self.links.receive(&record, now)),
             Message::Reconnected => self.links.reconnected(now),
             Message::Watch { tenant, instance, command, ended } => self.watch(&tenant, instance, command, ended),
-            Message::Stop => work.stop = true,
-        }
-    }
-
-    async fn step(
-        &mut self,
-        items: Vec<Item>,
-        answers: Vec<Option<Answer>>,
-        now: Timestamp,
-    ) -> Result<(), RunnerError> {
-        if items.is_empty() {
-            return Ok(());
-        }
-        self.parts.partition.metrics.batch_inputs.observe(items.len() as f64);
-        match self.partition.step(items, now).await {
-            Ok(stepped) => {
-                self.conclude(stepped, answers, now);
-                Ok(())
-            }
-            Err(StepError::NotCommitted(error)) => {
-                let message = match &error {
-                    CommitError::Refused(_) => "The request could not be recorded; nothing was done.",
-                    CommitError::Uncertain(_) => {
-                        "The request could not be recorded; look whether it was done before you repeat it."
-                    }
-                };
-                for answer in answers.into_iter().flatten() {
-                    let _ = answer.send(Err(Rejection::new(RejectionKind::Busy, message)));
-                }
-                self.tell_not_committed(&error);
-                self.reload().await
-            }
-            Err(reason) => Err(self.error(reason)),
+            Message::Stop => self.is_stopping = true,
         }
     }
 
@@ -313,6 +333,7 @@ impl Runner {
             return Ok(());
         }
         self.house_kept_at = now;
+        self.settle().await?;
         self.partition.passivate(now);
         let forgotten = match self.partition.forget_old_answers(now, FORGET_AT_ONCE).await {
             Ok(_) => self.partition.forget_journals(now).await,
@@ -387,13 +408,26 @@ impl Runner {
 
 type Answer = oneshot::Sender<Result<Accepted, Rejection>>;
 
+/// What the log says of the batch on its way to it.
+async fn said(committing: &mut Option<Committing>) -> Result<(), CommitError> {
+    match committing {
+        Some(committing) => committing.committed.as_mut().await,
+        None => pending().await,
+    }
+}
+
+fn refuse(answers: Vec<Option<Answer>>, message: &str) {
+    for answer in answers.into_iter().flatten() {
+        let _ = answer.send(Err(Rejection::new(RejectionKind::Busy, message)));
+    }
+}
+
 /// What one turn of the loop has to decide.
 #[derive(Default)]
 struct Work {
     items: Vec<Item>,
     /// One for each item.
     answers: Vec<Option<Answer>>,
-    stop: bool,
 }
 
 impl Work {
@@ -406,38 +440,6 @@ impl Work {
         for item in items {
             self.add(item, None);
         }
-    }
-}
-
-/// The tasks that ended last.
-#[derive(Default)]
-struct EndedTasks {
-    order: std::collections::VecDeque<CommandId>,
-    results: HashMap<CommandId, Result<(), String>>,
-    count: Arc<AtomicUsize>,
-}
-
-impl EndedTasks {
-    fn watched(bounded: &Bounded) -> Self {
-        let ended = Self::default();
-        let weak = Arc::downgrade(&ended.count);
-        bounded.register(fullness::ENDED_TASKS, ENDED_TASKS, move || Some(weak.upgrade()?.load(Ordering::Relaxed)));
-        ended
-    }
-
-    fn remember(&mut self, command: CommandId, result: Result<(), String>) {
-        if self.order.len() == ENDED_TASKS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.results.remove(&oldest);
-        }
-        self.order.push_back(command);
-        self.results.insert(command, result);
-        self.count.store(self.order.len(), Ordering::Relaxed);
-    }
-
-    fn result(&self, command: CommandId) -> Option<Result<(), String>> {
-        self.results.get(&command).cloned()
     }
 }
 

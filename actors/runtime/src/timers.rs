@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use coffer_domain::{
     ids::{InstanceId, TenantId},
-    instance::effect::{Timer, TimerId},
+    instance::effect::{Timer, TimerChange, TimerId},
     time::{Millis, Timestamp},
 };
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,18 @@ impl Timers {
         self.by_key.insert((instance, id), Set { due, grace, tenant });
     }
 
+    /// Sets and cancels as a decision on an instance says.
+    pub fn change(&mut self, tenant: &TenantId, instance: InstanceId, changes: &[TimerChange]) {
+        for change in changes {
+            match change {
+                TimerChange::Set(timer) => {
+                    self.set(OwnedTimer { tenant: tenant.clone(), instance, timer: timer.clone() })
+                }
+                TimerChange::Cancel(id) => self.cancel(instance, id),
+            }
+        }
+    }
+
     /// Nothing was taken in for a while up to `now`: no timer fires sooner than its grace after that.
     pub fn was_away(&mut self, now: Timestamp) {
         for ((instance, id), set) in &mut self.by_key {
@@ -71,8 +83,8 @@ impl Timers {
         self.by_due.first().map(|(due, _, _)| *due)
     }
 
-    /// The timers due at `now`, at most `limit`, in due order. They stay until they are cancelled by the batch that
-    /// takes them into account.
+    /// The timers due at `now`, at most `limit`, in due order. They stay until they are cancelled by
+    /// whoever takes them into account.
     pub fn due(&self, now: Timestamp, limit: usize) -> Vec<(TenantId, InstanceId, TimerId)> {
         self.by_due
             .iter()

@@ -1,4 +1,4 @@
-//! What a step has changed so far: read before the store, written as one batch, dropped on abort.
+//! What a batch has changed so far: written as one, and dropped if it is not committed.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -27,7 +27,7 @@ use crate::{
     metrics::Metrics,
     store::{keys, rows},
     telemetry::{LeftBehind, OperationEnded, OperationStarted},
-    timers::{OwnedTimer, Timers},
+    timers::OwnedTimer,
 };
 
 pub struct Overlay {
@@ -74,10 +74,6 @@ impl Overlay {
         self.touched.is_empty() && self.effects.is_empty() && self.timers.is_empty() && self.accepted.is_empty()
     }
 
-    pub fn usage(&self, tenant: &TenantId) -> Option<Usage> {
-        self.usage.get(tenant).copied()
-    }
-
     pub fn remembered(&self, key: &[u8]) -> Option<rows::AcceptedRow> {
         self.accepted.get(key).cloned()
     }
@@ -91,7 +87,7 @@ impl Overlay {
         self.timers.insert((instance, id.clone()), None);
     }
 
-    /// Takes in a decision; `usage` is the tenant's before it.
+    /// Takes in a decision; `usage` is the tenant's before it. Returns what it is after it, if that has changed.
     pub fn take(
         &mut self,
         tenant: &TenantId,
@@ -99,10 +95,10 @@ impl Overlay {
         usage: Usage,
         considered: Considered,
         now: Timestamp,
-    ) {
+    ) -> Option<Usage> {
         let Considered { decision, before, after, journal: _ } = considered;
         if decision.is_empty() {
-            return;
+            return None;
         }
         self.note(before.as_deref(), after.as_deref(), &decision.events);
         self.note_operations(tenant, instance, before.as_deref(), &decision.events, now);
@@ -117,8 +113,9 @@ impl Overlay {
             Event::QuotaRefunded { charge } => usage.refunded(*charge),
             _ => usage,
         });
-        if usage_after != usage {
-            self.usage.insert(tenant.clone(), usage_after);
+        let changed_usage = (usage_after != usage).then_some(usage_after);
+        if let Some(usage) = changed_usage {
+            self.usage.insert(tenant.clone(), usage);
         }
         for change in decision.effects {
             match change {
@@ -139,6 +136,7 @@ impl Overlay {
             let existed = self.touched.get(&instance).map_or(before.is_some(), |touched| touched.existed);
             self.touched.insert(instance, Touched { tenant: tenant.clone(), existed, after });
         }
+        changed_usage
     }
 
     /// Notes what others have to hear of: borders passed, tasks that ended.
@@ -216,17 +214,19 @@ impl Overlay {
         }
     }
 
-    pub fn touched(&self) -> Vec<(TenantId, InstanceId)> {
-        self.touched.iter().map(|(id, touched)| (touched.tenant.clone(), *id)).collect()
+    /// The state of an instance that was changed; the inner `None` means that it is gone.
+    pub fn state(&self, tenant: &TenantId, instance: InstanceId) -> Option<Option<Arc<Instance>>> {
+        let touched = self.touched.get(&instance).filter(|touched| touched.tenant == *tenant)?;
+        Some(touched.after.clone())
     }
 
-    /// The touched instances, and whether each is gone.
-    pub fn touched_with_removal(&self) -> Vec<((TenantId, InstanceId), bool)> {
-        let gone = |touched: &Touched| touched.after.is_none();
-        self.touched.iter().map(|(id, touched)| ((touched.tenant.clone(), *id), gone(touched))).collect()
+    /// The instances that are gone.
+    pub fn removed(&self) -> impl Iterator<Item = (TenantId, InstanceId)> {
+        let gone = self.touched.iter().filter(|(_, touched)| touched.after.is_none());
+        gone.map(|(id, touched)| (touched.tenant.clone(), *id))
     }
 
-    /// Everything that this step has changed, as rows.
+    /// Everything that has changed, as rows.
     pub fn batch(&self) -> Batch {
         let partition = self.partition;
         let mut writes = Vec::new();
@@ -253,17 +253,6 @@ impl Overlay {
         }
         writes.extend(self.pages.writes(partition));
         Batch { partition, writes, ..Batch::default() }
-    }
-
-    /// Takes what is committed over into the partition's memory.
-    pub fn apply(&self, usage: &mut HashMap<TenantId, Usage>, timers: &mut Timers) {
-        usage.extend(self.usage.iter().map(|(tenant, used)| (tenant.clone(), *used)));
-        for ((instance, id), timer) in &self.timers {
-            match timer {
-                Some(owned) => timers.set(owned.clone()),
-                None => timers.cancel(*instance, id),
-            }
-        }
     }
 
     pub fn into_stepped(self, answers: Vec<Verdict>) -> Stepped {

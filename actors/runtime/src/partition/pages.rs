@@ -24,12 +24,12 @@ struct Page {
 }
 
 impl Pages {
-    /// Whether the journal's stored row is known.
-    pub fn has(&self, instance: InstanceId) -> bool {
-        self.0.contains_key(&instance)
+    /// The journal's row as it is to be.
+    pub fn row(&self, instance: InstanceId) -> Option<&rows::JournalRow> {
+        self.0.get(&instance).map(|page| &page.row)
     }
 
-    /// Adds to a journal; `stored` is its row in the store, and looked at the first time only. `removed_at` is given
+    /// Adds to a journal; `stored` is its row as it was before, and looked at the first time only. `removed_at` is given
     /// when the instance does not exist any more.
     pub fn add(
         &mut self,

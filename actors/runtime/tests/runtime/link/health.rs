@@ -1,6 +1,7 @@
 //! Heartbeats are folded: only a changed fact is passed on. Silence is one, too.
 
 use coffer_domain::{
+    ids::InstanceId,
     instance::{
         Input,
         effect::Observation,
@@ -10,9 +11,13 @@ use coffer_domain::{
 };
 use coffer_protocol::report::{EngineState, Heartbeat, Inventory, Metrics, Report};
 use coffer_runtime::partition::Item;
+use uuid::Uuid;
 
-use super::Line;
-use crate::support::agent::{heartbeat, heartbeat_with_volume};
+use super::{Line, new_instance};
+use crate::support::{
+    agent::{heartbeat, heartbeat_with_volume},
+    samples::instance,
+};
 
 const MIB: u64 = 1 << 20;
 
@@ -112,4 +117,26 @@ fn an_inventory_is_passed_on_as_it_came() {
         inventory: Some(inventory.clone()),
     });
     assert_eq!(observed(line.say(report)), [Observation::Inventory(inventory)]);
+}
+
+#[test]
+fn a_thousand_agents_fall_silent_in_parts_with_room_for_others_in_between() {
+    let mut line = Line::new();
+    let neighbours = (1..1000).map(|number| InstanceId(Uuid::from_u128(number)));
+    for neighbour in neighbours.clone() {
+        line.links.add(&new_instance(neighbour), line.now);
+    }
+    line.now = line.now + SILENCE;
+    let mut silent = Vec::new();
+    loop {
+        let items = line.tick(0);
+        assert!(items.len() <= 200, "{}", items.len());
+        silent.extend(items.iter().map(|item| item.instance));
+        let rest = line.links.next_tick(line.now) - line.now;
+        if rest >= SECOND {
+            break;
+        }
+        assert!(!items.is_empty() && rest > 0);
+    }
+    assert_eq!(silent, neighbours.chain([instance(1)]).collect::<Vec<_>>());
 }

@@ -1,6 +1,7 @@
 //! One runner: what it does around a commit, and when one fails.
 
 use coffer_domain::{
+    command::Command,
     instance::{
         state::OperationKind,
         view::{OperatingStatus, Status},
@@ -26,6 +27,12 @@ async fn is_healthy(solo: &Solo) {
         view.is_some_and(|view| (view.status, view.operating_status) == (Status::Active, OperatingStatus::Healthy))
     })
     .await;
+}
+
+/// Commands that were decided with this result.
+fn decided(solo: &Solo, result: &str) -> u64 {
+    let verbs = ["create", "rename"];
+    verbs.iter().map(|verb| solo.metrics.commands.with_label_values(&[*verb, result]).get()).sum()
 }
 
 #[test]
@@ -63,6 +70,65 @@ fn a_request_that_was_not_recorded_is_answered_busy_and_can_be_repeated() {
             assert_eq!(solo.metrics.commits_uncertain.get(), uncertain, "{fault:?}");
             assert_eq!(solo.cloud.outside.things().made.values().sum::<usize>(), 3, "{fault:?}");
             assert_eq!(solo.cloud.guests.done("prepare"), 1, "{fault:?}");
+            solo.stop().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_repeat_while_the_first_one_is_being_committed_is_answered_with_it() {
+    run(async {
+        let solo = Solo::start().await;
+        solo.faults.hold_commits(true);
+        let order = envelope(command_id(1), instance(1), create(instance(1)), solo.now());
+        let first = solo.hand_over(&order).await;
+        until("the batch is handed to the log", || solo.faults.commits() == 1).await;
+        let mut second = solo.hand_over(&order).await;
+        until("the repeat is known as one", || decided(&solo, "repeated") == 1).await;
+        assert!(second.try_recv().is_err(), "answered before the commit");
+
+        solo.faults.hold_commits(false);
+        assert!(!in_time("the answer", first).await.unwrap().unwrap().repeated);
+        assert!(in_time("the answer", second).await.unwrap().unwrap().repeated);
+        is_healthy(&solo).await;
+        assert_eq!(solo.cloud.outside.things().made.values().sum::<usize>(), 3);
+        solo.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn what_was_decided_after_a_batch_that_is_not_committed_goes_with_it() {
+    run(async {
+        for fault in COMMIT_FAULTS {
+            let solo = Solo::start().await;
+            let order = |number: u8| {
+                envelope(command_id(number.into()), instance(number), create(instance(number)), solo.now())
+            };
+            let (orders, rename) = ([order(1), order(2)], |name: &str| Command::Rename { name: name.into() });
+            let rename = envelope(command_id(3), instance(1), rename("other"), solo.now());
+            solo.faults.hold_commits(true);
+            solo.faults.fail_commit(0, fault);
+            let mut answers = vec![solo.hand_over(&orders[0]).await];
+            until("the batch is handed to the log", || solo.faults.commits() == 1).await;
+            for after in [&orders[1], &rename] {
+                answers.push(solo.hand_over(after).await);
+            }
+            until("they are decided", || decided(&solo, "accepted") == 3).await;
+
+            solo.faults.hold_commits(false);
+            for answer in answers {
+                let refused = in_time("an answer", answer).await.unwrap().unwrap_err();
+                assert_eq!(refused.kind, RejectionKind::Busy, "{fault:?}");
+            }
+            assert_eq!(solo.view(instance(1)).is_some(), fault == CommitFault::Written, "{fault:?}");
+            assert_eq!(solo.view(instance(2)), None, "{fault:?}");
+            let was_written = fault == CommitFault::Written;
+            assert_eq!(solo.ask(&orders[0]).await.unwrap().repeated, was_written, "{fault:?}");
+            for after in [&orders[1], &rename] {
+                assert!(!solo.ask(after).await.unwrap().repeated, "{fault:?}");
+            }
+            assert_eq!(solo.view(instance(1)).unwrap().name, "other");
+            is_healthy(&solo).await;
             solo.stop().await.unwrap();
         }
     });

@@ -143,7 +143,14 @@ impl World {
     /// One step; `None` when it died on the way, and was taken over again.
     pub async fn step(&mut self, items: Vec<Item>) -> Option<Answers> {
         let now = self.now;
-        let answers = match self.partition().step(items, now).await {
+        let living = self.living.as_mut().expect("the control plane runs");
+        let stepped = async {
+            living.partition.decide_all(items, now).await?;
+            let batch = living.partition.begin_commit()?;
+            let committed = if batch.writes.is_empty() { Ok(()) } else { living.parts.log.commit(batch).await };
+            living.partition.end_commit(committed)
+        };
+        let answers = match stepped.await {
             Ok(stepped) => {
                 self.calls.retain(|call| stepped.withdrawn.iter().all(|(_, effect)| *effect != call.id));
                 self.calls.extend(stepped.dispatch);
