@@ -99,8 +99,17 @@ impl Links {
         Self { parts, cell: cell_of(partition), epoch, links: BTreeMap::new(), ticked: None }
     }
 
-    /// Knows the instance's agent from now on. Its silence counts from `now`.
+    /// Knows the agent of a new instance from now on. It has no server yet, and enrols when it has one.
+    pub fn add_new(&mut self, instance: &Instance, now: Timestamp) {
+        self.add_with(instance, now, Challenges::later(now));
+    }
+
+    /// Knows the instance's agent from now on, and challenges it at once. Its silence counts from `now`.
     pub fn add(&mut self, instance: &Instance, now: Timestamp) {
+        self.add_with(instance, now, Challenges::new(now));
+    }
+
+    fn add_with(&mut self, instance: &Instance, now: Timestamp, challenges: Challenges) {
         let key = match self.parts.vault.open_server_key(&instance.server_key) {
             Ok(key) => key,
             Err(error) => {
@@ -114,7 +123,7 @@ impl Links {
             key,
             sequence: 0,
             session: None,
-            challenges: Challenges::new(now),
+            challenges,
             enrols: SeenEnrols::default(),
             heard_at: now,
             told: Told::default(),

@@ -262,7 +262,7 @@ impl Runner {
         stepped.operations_ended.iter().for_each(|ended| ended.emit(metrics));
         stepped.operations_started.iter().for_each(|started| started.emit(metrics));
         for instance in &stepped.created {
-            self.links.add(instance, now);
+            self.links.add_new(instance, now);
         }
         for (instance, effect) in &stepped.withdrawn {
             self.links.withdraw(*instance, effect);

@@ -21,7 +21,7 @@ use coffer_ports::{
     telemetry::Bounded,
 };
 
-use token::{Claims, Sealer};
+use token::{Claims, Opened, Sealer};
 use users::{Snapshot, User};
 use verify::Verifier;
 
@@ -34,8 +34,10 @@ pub const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
 const LOGINS_CHECKED: &str = "logins_checked";
 /// Logins that are checked or wait for it.
 const LOGINS_WAITING: &str = "logins_waiting";
+/// Tokens whose claims are remembered.
+const TOKENS_REMEMBERED: &str = "tokens_remembered";
 /// The things with a bound of the static identity, as they are registered.
-pub const THINGS: [&str; 2] = [LOGINS_CHECKED, LOGINS_WAITING];
+pub const THINGS: [&str; 3] = [LOGINS_CHECKED, LOGINS_WAITING, TOKENS_REMEMBERED];
 
 /// The `Identity` port on a users file.
 pub struct StaticIdentity {
@@ -43,6 +45,7 @@ pub struct StaticIdentity {
     users: Mutex<Arc<Snapshot>>,
     verifier: Verifier,
     sealer: Sealer,
+    opened: Opened,
     token_lifetime: Duration,
     /// Unix time in ms.
     clock: Box<dyn Fn() -> i64 + Send + Sync>,
@@ -56,12 +59,14 @@ impl StaticIdentity {
         let users = Mutex::new(Arc::new(Snapshot::read(path)?));
         let (verifier, sealer) = (Verifier::new()?, Sealer::new(token_key));
         let clock = Box::new(host_time_ms);
-        Ok(Self { path: path.to_owned(), users, verifier, sealer, token_lifetime: TOKEN_LIFETIME, clock })
+        let opened = Opened::default();
+        Ok(Self { path: path.to_owned(), users, verifier, sealer, opened, token_lifetime: TOKEN_LIFETIME, clock })
     }
 
     /// Has its fullness known.
     pub fn watch(&self, bounded: &Bounded) {
         self.verifier.watch(bounded);
+        self.opened.watch(bounded);
     }
 
     /// Reads the time, in ms of Unix time, from `clock` instead of the host: whoever shifts a service's clock shifts the
@@ -99,9 +104,9 @@ impl StaticIdentity {
     }
 
     /// The claims of a token that is valid now, with their user.
-    fn open_token(&self, token: &str) -> Result<(Claims, User)> {
-        let claims =
-            self.sealer.open(token).filter(|claims| claims.expires_at_ms > (self.clock)()).ok_or_else(denied)?;
+    fn open_token(&self, token: &str) -> Result<(Arc<Claims>, User)> {
+        let claims = self.opened.get_or_open(token, &self.sealer);
+        let claims = claims.filter(|claims| claims.expires_at_ms > (self.clock)()).ok_or_else(denied)?;
         let users = self.users()?;
         let user = users.unchanged(&claims.user_id, &claims.fingerprint);
         let user = user.filter(|user| user.project_id == claims.project_id);
@@ -146,7 +151,7 @@ impl Identity for StaticIdentity {
 
     async fn validate(&self, token: &str) -> Result<IssuedToken> {
         let (claims, user) = self.open_token(token)?;
-        let Claims { issued_at_ms, expires_at_ms, .. } = claims;
+        let Claims { issued_at_ms, expires_at_ms, .. } = *claims;
         Ok(IssuedToken { token: token.to_owned(), principal: principal(user), issued_at_ms, expires_at_ms })
     }
 }

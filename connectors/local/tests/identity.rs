@@ -51,9 +51,15 @@ async fn logins_under_way_are_told_with_their_bounds() {
     assert!(is_pending(login.as_mut()).await);
     let fullness = bounded.fullness();
     assert_eq!(fullness.keys().copied().collect::<Vec<_>>(), coffer_local::identity::THINGS);
-    assert!(fullness.values().all(|thing| thing.used == 1 && thing.limit > 1), "{fullness:?}");
-    login.await.expect("a token");
-    assert!(bounded.fullness().values().all(|thing| thing.used == 0));
+    assert!(fullness.values().all(|thing| thing.limit > 1), "{fullness:?}");
+    let used = || bounded.fullness().values().map(|thing| thing.used).collect::<Vec<_>>();
+    assert_eq!(used(), [1, 1, 0]);
+    let issued = login.await.expect("a token");
+    assert_eq!(used(), [0, 0, 0]);
+    for _ in 0..2 {
+        assert!(identity.validate(&issued.token).await.is_ok());
+        assert_eq!(used(), [0, 0, 1]);
+    }
 }
 
 /// Polls once; whether it is not ready.

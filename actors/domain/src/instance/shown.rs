@@ -23,6 +23,14 @@ use crate::{command::Access, time::Timestamp};
 /// Version of the rows that this build writes. Rows of another are written anew from the state by whoever reads them.
 const VERSION: &str = "2";
 
+/// What most rows need.
+const USUAL_BYTES: usize = 1024;
+
+/// Whether this build has written the row; one that begins as it should and is damaged further on counts as such.
+pub fn is_current(row: &[u8]) -> bool {
+    row.strip_prefix(VERSION.as_bytes()).is_some_and(|rest| rest.starts_with(b" "))
+}
+
 /// A row taken apart. The parts are JSON members without the braces around them, joined by commas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shown<'a> {
@@ -62,7 +70,8 @@ impl<'a> Shown<'a> {
 /// # Panics
 /// Never: strings, numbers and flags always serialise.
 pub fn row(view: &InstanceView) -> Vec<u8> {
-    let mut row = format!("{VERSION} {}\n", view.created_at.0).into_bytes();
+    let mut row = Vec::with_capacity(USUAL_BYTES);
+    row.extend_from_slice(format!("{VERSION} {}\n", view.created_at.0).as_bytes());
     json(&mut row, &view.flavor_id);
     let address = view.address.as_deref();
     let datastore = |version_number| Datastore {

@@ -106,6 +106,11 @@ impl Challenges {
         Self { due: now, sent_at: None, wait: FIRST_WAIT }
     }
 
+    /// The first one is due when the agent has not enrolled for a while.
+    pub fn later(now: Timestamp) -> Self {
+        Self { due: now + LONGEST_WAIT, ..Self::new(now) }
+    }
+
     pub fn due(&self, now: Timestamp) -> bool {
         now >= self.due
     }

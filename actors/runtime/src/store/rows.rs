@@ -12,6 +12,9 @@ pub const VERSION: u16 = 1;
 /// What every row of [`VERSION`] begins with, as [`encode`] writes it.
 const HEAD: &[u8] = br#"{"v":1,"row":"#;
 
+/// What most states need: whoever writes a row does not grow it step by step.
+const USUAL_BYTES: usize = 1536;
+
 #[derive(Serialize)]
 struct Written<'a, T> {
     v: u16,
@@ -53,7 +56,9 @@ pub struct RemovedRow {
 /// # Panics
 /// Never for the types of this crate and of the domain: they have string keys and no failing `Serialize`.
 pub fn encode<T: Serialize>(row: &T) -> Vec<u8> {
-    serde_json::to_vec(&Written { v: VERSION, row }).expect("domain rows serialise to JSON")
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut bytes, &Written { v: VERSION, row }).expect("domain rows serialise to JSON");
+    bytes
 }
 
 /// Reads a row of any version that this build knows; the error says what is wrong with it.

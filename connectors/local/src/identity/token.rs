@@ -1,11 +1,17 @@
 //! Tokens: sealed JSON as URL-safe text.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
-use coffer_ports::{Error, ErrorKind, Result};
+use coffer_ports::{Error, ErrorKind, Result, telemetry::Bounded};
 use coffer_protocol::seal::{Key, NONCE_BYTES, Subkey};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::verify::random;
+use super::{TOKENS_REMEMBERED, verify::random};
 
 /// Picks the subkey that tokens are sealed with.
 const PURPOSE: &str = "identity-token";
@@ -43,5 +49,37 @@ impl Sealer {
         }
         let content = self.0.open_bytes("", &BASE64.decode(token).ok()?).ok()?;
         serde_json::from_slice(&content).ok()
+    }
+}
+
+/// Tokens that are remembered at most; with one more all are forgotten, and opened again as they come.
+const REMEMBERED: usize = 4096;
+
+/// What was in the tokens that were opened: clients send the same one with each request. Whether it is still valid is
+/// asked each time. A token itself is a secret, and only its hash is kept.
+#[derive(Default)]
+pub(super) struct Opened(Arc<Mutex<HashMap<[u8; 32], Arc<Claims>>>>);
+
+impl Opened {
+    /// Has its fullness known.
+    pub(super) fn watch(&self, bounded: &Bounded) {
+        let weak = Arc::downgrade(&self.0);
+        let used = move || Some(weak.upgrade()?.lock().unwrap_or_else(PoisonError::into_inner).len());
+        bounded.register(TOKENS_REMEMBERED, REMEMBERED, used);
+    }
+
+    pub(super) fn get_or_open(&self, token: &str, sealer: &Sealer) -> Option<Arc<Claims>> {
+        let hash: [u8; 32] = Sha256::digest(token).into();
+        let remembered = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(claims) = remembered().get(&hash) {
+            return Some(claims.clone());
+        }
+        let claims = Arc::new(sealer.open(token)?);
+        let mut remembered = remembered();
+        if remembered.len() >= REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(hash, claims.clone());
+        Some(claims)
     }
 }
