@@ -27,7 +27,7 @@ use coffer_ports::{
 use coffer_protocol::{
     command::ToAgent,
     report::{EngineState, FromAgent, Heartbeat, Report},
-    seal::{Direction, Envelope, Header, Key},
+    seal::{Channel, Direction, Envelope, Header},
     topics,
 };
 use tokio::sync::mpsc;
@@ -69,7 +69,8 @@ pub struct Links {
 struct Link {
     tenant: TenantId,
     key_id: String,
-    key: Key,
+    hear: Channel,
+    speak: Channel,
     sequence: u64,
     session: Option<Session>,
     challenges: Challenges,
@@ -120,7 +121,8 @@ impl Links {
         let link = Link {
             tenant: instance.tenant.clone(),
             key_id: instance.server_key.key_id.clone(),
-            key,
+            hear: key.channel(Direction::FromAgent),
+            speak: key.channel(Direction::ToAgent),
             sequence: 0,
             session: None,
             challenges,
@@ -257,7 +259,7 @@ impl Links {
         if header.cell != self.cell {
             return Err(Refusal::Cell);
         }
-        let plaintext = link.key.open(&envelope, Direction::FromAgent).map_err(|_| Refusal::Forged)?;
+        let plaintext = link.hear.open(&envelope).map_err(|_| Refusal::Forged)?;
         let message: FromAgent = serde_json::from_slice(&plaintext).map_err(|_| Refusal::Malformed)?;
 
         if let Report::Enrol(enrol) = &message.report {
@@ -321,7 +323,7 @@ impl Links {
             sequence: link.sequence,
         };
         let (Ok(plaintext), key_id) = (serde_json::to_vec(message), link.key_id.clone()) else { return };
-        let envelope = link.key.seal(header, &plaintext, random_nonce());
+        let envelope = link.speak.seal(header, &plaintext, random_nonce());
         let Ok(value) = serde_json::to_vec(&envelope) else { return };
         let record = Outgoing {
             topic: topics::agents(&self.cell),

@@ -73,6 +73,7 @@ impl Header {
 
 /// A sealed message as it stands on a topic (JSON).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Flat")]
 pub struct Envelope {
     #[serde(flatten)]
     pub header: Header,
@@ -80,6 +81,28 @@ pub struct Envelope {
     pub nonce: Vec<u8>,
     #[serde(with = "base64_bytes")]
     pub ciphertext: Vec<u8>,
+}
+
+/// An envelope as it is read: a flattened header would be collected field by field before it is taken apart.
+#[derive(Deserialize)]
+struct Flat {
+    version: u16,
+    key_id: String,
+    cell: String,
+    direction: Direction,
+    epoch: u64,
+    sequence: u64,
+    #[serde(with = "base64_bytes")]
+    nonce: Vec<u8>,
+    #[serde(with = "base64_bytes")]
+    ciphertext: Vec<u8>,
+}
+
+impl From<Flat> for Envelope {
+    fn from(flat: Flat) -> Self {
+        let Flat { version, key_id, cell, direction, epoch, sequence, nonce, ciphertext } = flat;
+        Self { header: Header { version, key_id, cell, direction, epoch, sequence }, nonce, ciphertext }
+    }
 }
 
 /// Why a sealed thing could not be opened. It says nothing of the content.
@@ -109,17 +132,17 @@ impl Key {
 
     /// Seals `plaintext` under `header`.
     pub fn seal(&self, header: Header, plaintext: &[u8], nonce: Nonce) -> Envelope {
-        let ciphertext = self.subkey(header.direction.purpose()).encrypt(&header.associated_data(), plaintext, nonce);
-        Envelope { header, nonce: nonce.to_vec(), ciphertext }
+        self.channel(header.direction).seal(header, plaintext, nonce)
     }
 
     /// Opens a message that must have been sealed in `direction`; the caller checks sequence and epoch.
     pub fn open(&self, envelope: &Envelope, direction: Direction) -> Result<Vec<u8>, OpenError> {
-        if envelope.header.direction != direction {
-            return Err(OpenError::Direction);
-        }
-        let associated_data = envelope.header.associated_data();
-        self.subkey(direction.purpose()).decrypt(&associated_data, &envelope.nonce, &envelope.ciphertext)
+        self.channel(direction).open(envelope)
+    }
+
+    /// What one direction is sealed and opened with. Whoever does so often keeps it, as with [`Key::subkey`].
+    pub fn channel(&self, direction: Direction) -> Channel {
+        Channel { direction, subkey: self.subkey(direction.purpose()) }
     }
 
     /// Seals `plaintext` for storage: nonce followed by ciphertext. `purpose` picks a subkey, `context` is bound to
@@ -143,6 +166,29 @@ impl Key {
         let cipher = XChaCha20Poly1305::new(&subkey.into());
         subkey.zeroize();
         Subkey(cipher)
+    }
+}
+
+/// A [`Key`] for messages of one direction. The memory is wiped on drop.
+pub struct Channel {
+    direction: Direction,
+    subkey: Subkey,
+}
+
+impl Channel {
+    /// As [`Key::seal`]; the header names this direction.
+    pub fn seal(&self, header: Header, plaintext: &[u8], nonce: Nonce) -> Envelope {
+        let header = Header { direction: self.direction, ..header };
+        let ciphertext = self.subkey.encrypt(&header.associated_data(), plaintext, nonce);
+        Envelope { header, nonce: nonce.to_vec(), ciphertext }
+    }
+
+    /// As [`Key::open`].
+    pub fn open(&self, envelope: &Envelope) -> Result<Vec<u8>, OpenError> {
+        if envelope.header.direction != self.direction {
+            return Err(OpenError::Direction);
+        }
+        self.subkey.decrypt(&envelope.header.associated_data(), &envelope.nonce, &envelope.ciphertext)
     }
 }
 

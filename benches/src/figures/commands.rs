@@ -15,7 +15,7 @@ use coffer_domain::{
 };
 use coffer_ports::log::Batch;
 use coffer_runtime::store::Store;
-use tokio::task::JoinSet;
+use tokio::{sync::Mutex, task::JoinSet};
 
 use crate::{
     Failure,
@@ -153,12 +153,13 @@ async fn latencies(scale: Scale, capacity: f64) -> Result<Vec<Line>, Failure> {
     let (directory, tenant) = (tempfile::tempdir()?, TenantId("one".into()));
     fill(directory.path(), &tenant, instances)?;
     let partition = Arc::new(OnePartition::start(directory.path(), &tenant).await?);
+    let turns: Turns = Arc::new((0..instances).map(|_| Mutex::default()).collect());
     let mut arrival = 0;
     let mut lines = Vec::new();
     for share in LOADS {
         let interval = Duration::from_secs_f64(1.0 / (capacity * share));
         let count = (2.0 * scale.round().as_secs_f64() / interval.as_secs_f64()) as usize;
-        let mut latencies = open_loop(&partition, instances, arrival..arrival + count, interval).await?;
+        let mut latencies = open_loop(&partition, &turns, arrival..arrival + count, interval).await?;
         arrival += count;
         let load = format!("command at {:.0} % of that load", share * 100.0);
         lines.push(Line::new(format!("{load}, p50"), "ms", latencies.percentile_ms(0.5)));
@@ -168,13 +169,16 @@ async fn latencies(scale: Scale, capacity: f64) -> Result<Vec<Line>, Failure> {
     Ok(lines)
 }
 
+/// Whether each instance's database is there. A command on it waits for the one before, which may be late.
+type Turns = Arc<Vec<Mutex<bool>>>;
+
 async fn open_loop(
     partition: &Arc<OnePartition>,
-    instances: usize,
+    turns: &Turns,
     arrivals: std::ops::Range<usize>,
     interval: Duration,
 ) -> Result<Latencies, Failure> {
-    let (partition, handle) = (partition.clone(), tokio::runtime::Handle::current());
+    let (partition, turns, handle) = (partition.clone(), turns.clone(), tokio::runtime::Handle::current());
     // A thread of its own: tokio's timers are no finer than a millisecond.
     let generator = thread::spawn(move || {
         let mut commands = JoinSet::new();
@@ -182,10 +186,12 @@ async fn open_loop(
         for (turn, arrival) in arrivals.enumerate() {
             let due = started + interval.mul_f64(turn as f64);
             thread::sleep(due.saturating_duration_since(Instant::now()));
-            let partition = partition.clone();
-            let (instance, make) = (samples::instance_id(arrival % instances), (arrival / instances).is_multiple_of(2));
+            let (partition, turns) = (partition.clone(), turns.clone());
             let command = async move {
-                work(&partition, instance, make).await?;
+                let number = arrival % turns.len();
+                let mut is_there = turns[number].lock().await;
+                work(&partition, samples::instance_id(number), !*is_there).await?;
+                *is_there = !*is_there;
                 Ok::<_, Failure>(due.elapsed())
             };
             commands.spawn_on(command, &handle);

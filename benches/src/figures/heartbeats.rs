@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use coffer_domain::{ids::TenantId, instance::Instance};
+use coffer_domain::{ids::TenantId, instance::Instance, time::SECOND};
 use coffer_ports::transport::{Incoming, Outgoing};
 use coffer_protocol::{
     VERSION,
     command::ToAgent,
     report::{EngineState, FromAgent, HEARTBEAT_INTERVAL_S, Heartbeat, Metrics as Gauges, Report},
-    seal::{Direction, Envelope, Header, Key},
+    seal::{Channel, Direction, Envelope, Header, Key},
     topics,
 };
 use coffer_runtime::{
@@ -33,7 +33,7 @@ const AGENTS: usize = 10_000;
 struct Agent {
     tenant: TenantId,
     key_id: String,
-    key: Key,
+    channel: Channel,
     session: String,
     sequence: u64,
 }
@@ -47,7 +47,14 @@ pub fn measure(scale: Scale) -> Result<Vec<Line>, Failure> {
     let mut links = Links::new(partition, 1, LinkParts { vault: vault.clone(), outgoing, metrics });
     let instances: Vec<Instance> = (0..count).map(|number| samples::active(&tenant, number, &vault)).collect();
     instances.iter().for_each(|instance| links.add(instance, samples::now()));
-    links.tick(samples::now());
+    let now = samples::now();
+    // A round is made in parts.
+    loop {
+        links.tick(now);
+        if links.next_tick(now) - now >= SECOND {
+            break;
+        }
+    }
     let by_key: BTreeMap<&str, &Instance> =
         instances.iter().map(|instance| (instance.server_key.key_id.as_str(), instance)).collect();
     let agents = std::iter::from_fn(|| challenges.try_recv().ok()).map(|challenge| {
@@ -56,6 +63,9 @@ pub fn measure(scale: Scale) -> Result<Vec<Line>, Failure> {
         Agent::new(instance, vault.open_server_key(&instance.server_key)?, &challenge)
     });
     let mut agents = agents.collect::<Result<Vec<Agent>, Failure>>()?;
+    if agents.len() != count {
+        return Err(format!("{} of {count} agents were challenged", agents.len()).into());
+    }
 
     let (mut folded, mut unsealed) = (vec![], vec![]);
     for round in 0..=scale.rounds() {
@@ -67,7 +77,7 @@ pub fn measure(scale: Scale) -> Result<Vec<Line>, Failure> {
         let folding = started.elapsed().as_secs_f64();
         let started = Instant::now();
         for (agent, envelope) in agents.iter().zip(&envelopes) {
-            agent.key.open(envelope, Direction::FromAgent)?;
+            agent.channel.open(envelope)?;
         }
         // In the first round every agent has news; later on none has.
         if round > 0 {
@@ -94,7 +104,7 @@ impl Agent {
         let challenge = serde_json::from_slice(&key.open(&envelope, Direction::ToAgent)?)?;
         let ToAgent::Challenge { session } = challenge else { return Err("not a challenge".into()) };
         let (tenant, key_id) = (instance.tenant.clone(), instance.server_key.key_id.clone());
-        Ok(Self { tenant, key_id, key, session, sequence: 0 })
+        Ok(Self { tenant, key_id, channel: key.channel(Direction::FromAgent), session, sequence: 0 })
     }
 
     /// Its next heartbeat, which says what the last one said.
@@ -122,7 +132,7 @@ impl Agent {
         };
         // Reports have string keys and no failing `Serialize`.
         let plaintext = serde_json::to_vec(&message).unwrap_or_default();
-        self.key.seal(header, &plaintext, random_nonce())
+        self.channel.seal(header, &plaintext, random_nonce())
     }
 
     fn record(&self, envelope: &Envelope, partition: u32) -> Result<Incoming, Failure> {
