@@ -2,6 +2,7 @@
 //! reloads when a commit is uncertain.
 
 mod ended;
+mod reload;
 
 use std::{collections::HashMap, future::pending, pin::Pin, sync::Arc, time::Duration};
 
@@ -22,10 +23,10 @@ use crate::{
     clock::Clock,
     dispatcher::{Dispatcher, Ownership},
     link::{LinkParts, Links},
-    partition::{Accepted, Item, Partition, Parts, StepError, Stepped, TakenOver},
-    telemetry::{CommitRefused, CommitUncertain, PartitionLoaded},
+    partition::{Accepted, Item, Partition, Parts, StepError, Stepped},
 };
 use ended::EndedTasks;
+use reload::load;
 
 /// Messages that wait for a partition at most; senders wait, the REST shim answers 503 after a while.
 pub const INBOX: usize = 1024;
@@ -38,8 +39,6 @@ const FORGET_AT_ONCE: usize = 10_000;
 /// A loop that comes back this much later than planned was stopped (a suspended host, SIGSTOP): time that passed meanwhile
 /// says nothing about agents and effects.
 const PAUSE: Millis = 5 * SECOND;
-/// Between a batch that was not committed and the reload.
-const RELOAD_WAIT: Duration = Duration::from_secs(1);
 
 /// What a partition is sent.
 pub enum Message {
@@ -156,7 +155,8 @@ impl Runner {
                 biased;
                 committed = said(&mut self.committing) => self.end_commit(committed).await?,
                 received = self.inbox.recv_many(&mut messages, room), if room > 0 => self.is_stopping |= received == 0,
-                () = tokio::time::sleep(wait) => {}
+                // Nor is anybody found silent while nobody is listened to.
+                () = tokio::time::sleep(wait), if room > 0 => {}
             }
             let now = self.parts.clock.now();
             if self.reloads != reloads {
@@ -175,12 +175,12 @@ impl Runner {
             if now >= next_tick {
                 work.add_all(self.links.tick(now));
                 next_tick = self.links.next_tick(now);
+                self.keep_house(now).await?;
             }
             work.add_all(self.partition.due(now, BATCH));
             self.open.extend(work.answers);
             self.partition.decide_all(work.items, now).await.map_err(|reason| self.error(reason))?;
             self.begin_commit()?;
-            self.keep_house(now).await?;
             if self.is_stopping {
                 return self.settle().await;
             }
@@ -348,59 +348,6 @@ impl Runner {
         }
     }
 
-    /// Drops all memory and loads what the log says, after a breath: what stopped the log may need a moment to pass, and
-    /// a full disk stays as long as it stays.
-    async fn reload(&mut self) -> Result<(), RunnerError> {
-        tokio::time::sleep(RELOAD_WAIT).await;
-        while !self.is_stopping
-            && let Some(refusal) = self.parts.partition.store.room().stopped_refusal()
-        {
-            self.refuse_all(&refusal);
-            tokio::time::sleep(RELOAD_WAIT).await;
-        }
-        self.reloads += 1;
-        let now = self.parts.clock.now();
-        let (partition, mut links, outstanding) = load(self.ownership, &self.parts, now)?;
-        // The epoch is the same: agents refuse a sequence that they have seen.
-        links.go_on_from(&self.links);
-        self.partition = partition;
-        self.links = links;
-        self.dispatch(outstanding, now);
-        Ok(())
-    }
-
-    fn tell_not_committed(&self, error: &CommitError) {
-        let (partition, metrics) = (self.ownership.partition, &self.parts.partition.metrics);
-        match error {
-            CommitError::Refused(reason) => CommitRefused { partition, reason }.emit(metrics),
-            CommitError::Uncertain(reason) => CommitUncertain { partition, reason }.emit(metrics),
-        }
-    }
-
-    /// Answers what waits while nothing can be committed. Outcomes and reports are let go: after the reload effects are
-    /// carried out again, and agents are asked again.
-    fn refuse_all(&mut self, refusal: &str) {
-        loop {
-            let message = match self.inbox.try_recv() {
-                Ok(message) => message,
-                Err(mpsc::error::TryRecvError::Empty) => return,
-                // Nobody is left to ask anything.
-                Err(mpsc::error::TryRecvError::Disconnected) => {
-                    self.is_stopping = true;
-                    return;
-                }
-            };
-            match message {
-                Message::Command { answer, .. } => {
-                    let _ = answer.send(Err(Rejection::new(RejectionKind::Busy, refusal)));
-                }
-                Message::Watch { tenant, instance, command, ended } => self.watch(&tenant, instance, command, ended),
-                Message::Stop => self.is_stopping = true,
-                Message::Outcome(_) | Message::Telemetry(_) | Message::Reconnected => {}
-            }
-        }
-    }
-
     fn error(&self, reason: StepError) -> RunnerError {
         RunnerError::Step { partition: self.ownership.partition, reason }
     }
@@ -441,23 +388,4 @@ impl Work {
             self.add(item, None);
         }
     }
-}
-
-fn load(
-    ownership: Ownership,
-    parts: &RunnerParts,
-    now: Timestamp,
-) -> Result<(Partition, Links, Vec<Effect>), RunnerError> {
-    let error =
-        |reason: crate::store::StoreError| RunnerError::Step { partition: ownership.partition, reason: reason.into() };
-    let TakenOver { partition, outstanding } =
-        Partition::take_over(ownership.partition, parts.partition.clone(), now).map_err(error)?;
-    let mut links = Links::new(ownership.partition, ownership.epoch, parts.link.clone());
-    let instances = parts.partition.store.instances(ownership.partition).map_err(error)?;
-    for instance in &instances {
-        links.add(instance, now);
-    }
-    PartitionLoaded { ownership, instances: instances.len(), outstanding: outstanding.len() }
-        .emit(&parts.partition.metrics);
-    Ok((partition, links, outstanding))
 }
