@@ -91,7 +91,10 @@ fn a_volume_of_which_nobody_knows_stays_charged_until_it_is_known() {
     assert_eq!((partition.words().as_str(), charged(&partition)), ("ACTIVE HEALTHY", (5, 512)));
     assert!(partition.view().fault.unwrap().message.contains("cannot be told"));
 
-    partition.order(resize_volume(4)).unwrap();
+    let rejection = partition.order(resize_volume(4)).unwrap_err();
+    assert!(rejection.message.contains("may have '5' already"), "{rejection}");
+    assert_eq!(charged(&partition), (5, 512));
+    partition.order(resize_volume(5)).unwrap();
     partition.end("grow_volume", refusal());
     partition.end("measure_volume", Ok(Produced::VolumeSize { size_gib: 2 }));
     assert_eq!(charged(&partition), (2, 512));

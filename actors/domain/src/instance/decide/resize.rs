@@ -35,6 +35,13 @@ pub fn volume(
             "The new volume 'size' must be larger than the current volume size of '{size}'."
         )));
     }
+    // A provider grants a smaller size than what is there, and nobody would hear of the larger one any more.
+    if let Some(in_doubt) = instance.resize.volume_gib.filter(|in_doubt| volume_gib < *in_doubt) {
+        return Err(Rejection::invalid(format!(
+            "The volume may have '{in_doubt}' already, since it is not known how its last resize ended: the new volume \
+             'size' must not be smaller."
+        )));
+    }
     let resize = Resize { volume_gib: Some(volume_gib), ..instance.resize.clone() };
     start(draft, instance, envelope, OperationKind::ResizeVolume, resize, context)
 }
