@@ -15,7 +15,7 @@ use coffer_domain::{
 use coffer_ports::{
     log::{Batch, CommitError, Log, Space, Write},
     telemetry::Happening,
-    transport::{Delivery, Incoming, Start, Transport},
+    transport::{Delivery, Incoming, Start, Topic, Transport},
 };
 use coffer_protocol::topics;
 use tokio::sync::{mpsc, oneshot};
@@ -39,6 +39,10 @@ use crate::{
 
 /// Partitions of a deployment: fixed for life, since the key's hash decides where a tenant is.
 pub const PARTITIONS: u32 = 16;
+/// How long an outside producer's command is kept: after a day it is not carried out any more.
+const COMMANDS_KEPT: Duration = Duration::from_hours(24);
+/// How long what is said between us and the agents is kept: whoever was away longer is asked anew.
+const MESSAGES_KEPT: Duration = Duration::from_hours(1);
 /// Bytes of a tenant's id, and of a producer's other words, at most.
 const MAX_TENANT: usize = 64;
 const MAX_WORDS: usize = 255;
@@ -348,11 +352,13 @@ pub fn partition_of(tenant: &TenantId) -> u32 {
     topics::partition_of(&tenant.0, PARTITIONS)
 }
 
-/// The topics that a broker must have, with their partitions.
-pub fn topics() -> Vec<(String, i32)> {
+/// The topics that a broker must have.
+pub fn topics() -> Vec<Topic> {
     let shared = PARTITIONS as i32;
-    let mut topics = vec![(topics::COMMANDS.to_owned(), shared), (topics::TELEMETRY.to_owned(), shared)];
-    topics.extend((0..PARTITIONS).map(|partition| (topics::agents(&cell_of(partition)), 1)));
+    let topic = |name: &str, partitions, retention| Topic { name: name.to_owned(), partitions, retention };
+    let mut topics =
+        vec![topic(topics::COMMANDS, shared, COMMANDS_KEPT), topic(topics::TELEMETRY, shared, MESSAGES_KEPT)];
+    topics.extend((0..PARTITIONS).map(|partition| topic(&topics::agents(&cell_of(partition)), 1, MESSAGES_KEPT)));
     topics
 }
 

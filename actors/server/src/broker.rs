@@ -5,11 +5,16 @@
 
 use std::{io, path::PathBuf};
 
-use coffer_kafka::{Bootstrap as ClientBootstrap, EmbeddedBroker, KafkaTransport, write_bootstrap_file};
+use coffer_kafka::{
+    Bootstrap as ClientBootstrap, EmbeddedBroker, KafkaTransport, prepare_topics, write_bootstrap_file,
+};
 use coffer_ports::telemetry::Bounded;
 use coffer_protocol::boot::Bootstrap as AgentBootstrap;
 
 use crate::{config, state_dir::StateDir};
+
+/// What the broker's logs and quotas call us.
+const CLIENT_ID: &str = "coffer";
 
 /// Where records go.
 pub enum Broker {
@@ -30,13 +35,26 @@ impl Broker {
         }
     }
 
+    /// Sees to it that an external broker has the topics, and that they are as they must be. Takes as long as the broker
+    /// takes to answer.
+    pub async fn prepare(&self) -> Result<(), Box<dyn std::error::Error>> {
+        let Self::External { servers } = self else { return Ok(()) };
+        let servers = servers.clone();
+        let prepare = move || prepare_topics(&servers, CLIENT_ID, &coffer_runtime::runtime::topics());
+        let made = tokio::task::spawn_blocking(prepare).await??;
+        if !made.is_empty() {
+            tracing::info!(topics = made.join(" "), "topics made");
+        }
+        Ok(())
+    }
+
     /// The control plane's own client.
     pub fn connect(&self, bounded: Bounded) -> coffer_ports::Result<KafkaTransport> {
         let bootstrap = match self {
             Self::Embedded { file, .. } => ClientBootstrap::File(file.clone()),
             Self::External { servers } => ClientBootstrap::Servers(servers.clone()),
         };
-        Ok(KafkaTransport::connect(bootstrap, "coffer")?.watched_by(bounded))
+        Ok(KafkaTransport::connect(bootstrap, CLIENT_ID)?.watched_by(bounded))
     }
 
     /// What agents are told at first boot.
@@ -68,7 +86,9 @@ impl Broker {
 }
 
 fn start_embedded(file: &std::path::Path) -> Result<EmbeddedBroker, Box<dyn std::error::Error>> {
-    let broker = EmbeddedBroker::start(&coffer_runtime::runtime::topics())?;
+    let topics: Vec<_> =
+        coffer_runtime::runtime::topics().into_iter().map(|topic| (topic.name, topic.partitions)).collect();
+    let broker = EmbeddedBroker::start(&topics)?;
     write_bootstrap_file(file, broker.bootstrap_servers())
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))?;
     Ok(broker)

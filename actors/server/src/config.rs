@@ -31,7 +31,7 @@ pub struct Config {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Broker {
-    /// `bootstrap.servers` of a Kafka-protocol broker that has the topics; the embedded one when absent.
+    /// `bootstrap.servers` of a Kafka-protocol broker; topics that it lacks are made. The embedded broker when absent.
     pub bootstrap_servers: Option<String>,
     /// Whether commands are taken from the topic `coffer.commands` as they come. Only for a broker that nobody else
     /// can reach.

@@ -190,6 +190,7 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
     let metrics = Metrics::new(&registry)?;
     identity.watch(&metrics.bounded);
     let mut broker = Broker::start(&config.broker, &state)?;
+    broker.prepare().await?;
     let connectors = Connectors {
         network: Arc::new(provider.clone()),
         volumes: Arc::new(provider.clone()),

@@ -8,6 +8,8 @@ use std::{ops::Deref, sync::Arc, thread};
 use coffer_ports::Result;
 use rdkafka::{
     ClientContext,
+    admin::AdminClient,
+    client::DefaultClientContext,
     config::{ClientConfig, RDKafkaLogLevel},
     consumer::{ConsumerContext, StreamConsumer},
     error::KafkaError,
@@ -119,6 +121,11 @@ pub(crate) fn new_consumer(address: &Address, client_id: &str) -> Result<Consume
         .set("queued.max.messages.kbytes", CONSUMER_QUEUE_KIB.to_string());
     let consumer = config.create_with_context(Events::default());
     consumer.map(Detached::new).map_err(|error| from_kafka("create a consumer", &error))
+}
+
+pub(crate) fn new_admin(servers: &str, client_id: &str) -> Result<AdminClient<DefaultClientContext>> {
+    let address = Address { generation: 0, servers: servers.into() };
+    config(&address, client_id).create().map_err(|error| from_kafka("create a client", &error))
 }
 
 /// Ends a client on a thread of its own: librdkafka waits for its threads there, up to seconds when the broker has

@@ -2,6 +2,7 @@
 //!
 //! * [`KafkaTransport`] – one client of one broker or cluster: sends, subscriptions;
 //! * [`Bootstrap`] – where the broker is: fixed, or in a file that is read again when it changes;
+//! * [`prepare_topics`] – the topics of an external broker, made and checked;
 //! * [`EmbeddedBroker`] – a Kafka-protocol broker inside this process that may forget everything.
 //!
 //! Connections are clear text without authentication: loopback, or a network that is trusted. What is secret is
@@ -15,8 +16,10 @@ mod error;
 mod producer;
 mod sender;
 mod subscription;
+mod topics;
 mod transport;
 
 pub use address::{Bootstrap, write_bootstrap_file};
 pub use embedded::EmbeddedBroker;
+pub use topics::prepare_topics;
 pub use transport::{KafkaTransport, THINGS};

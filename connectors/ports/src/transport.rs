@@ -1,5 +1,7 @@
 //! Records to and from a Kafka-protocol broker, as bytes.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
@@ -14,6 +16,15 @@ pub struct Outgoing {
     pub key: Option<String>,
     pub headers: Vec<(String, String)>,
     pub value: Vec<u8>,
+}
+
+/// A topic that a broker must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topic {
+    pub name: String,
+    pub partitions: i32,
+    /// How long a record is kept at least.
+    pub retention: Duration,
 }
 
 /// A record that arrived.
