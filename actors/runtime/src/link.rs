@@ -192,6 +192,12 @@ impl Links {
         }
     }
 
+    /// Has the agent tell everything again: a task that failed may have been done by half, and what the engine holds may
+    /// have been told before its outcome was.
+    pub fn ask_anew(&mut self, instance: InstanceId, now: Timestamp) {
+        self.challenge(instance, now);
+    }
+
     /// Takes in one record of the telemetry topic.
     pub fn receive(&mut self, record: &Incoming, now: Timestamp) -> Vec<Item> {
         match self.open(record, now) {

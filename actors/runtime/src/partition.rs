@@ -61,6 +61,7 @@ impl Item {
 /// How a task of the agent ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskEnded {
+    pub instance: InstanceId,
     pub command: CommandId,
     /// What went wrong, in words for the tenant.
     pub result: Result<(), String>,

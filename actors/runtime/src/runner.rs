@@ -271,6 +271,9 @@ impl Runner {
             self.links.remove(instance);
         }
         for ended in stepped.tasks_ended {
+            if ended.result.is_err() {
+                self.links.ask_anew(ended.instance, now);
+            }
             for watcher in self.watchers.remove(&ended.command).unwrap_or_default() {
                 let _ = watcher.send(ended.result.clone());
             }

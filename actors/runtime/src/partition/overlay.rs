@@ -100,7 +100,7 @@ impl Overlay {
         if decision.is_empty() {
             return None;
         }
-        self.note(before.as_deref(), after.as_deref(), &decision.events);
+        self.note(instance, before.as_deref(), after.as_deref(), &decision.events);
         self.note_operations(tenant, instance, before.as_deref(), &decision.events, now);
         for event in &decision.events {
             if let Event::LeftBehind { step, id, reason } = event {
@@ -140,7 +140,7 @@ impl Overlay {
     }
 
     /// Notes what others have to hear of: borders passed, tasks that ended.
-    fn note(&mut self, before: Option<&Instance>, after: Option<&Instance>, events: &[Event]) {
+    fn note(&mut self, id: InstanceId, before: Option<&Instance>, after: Option<&Instance>, events: &[Event]) {
         let kind_of = |instance: Option<&Instance>| {
             instance.and_then(|instance| instance.operation.as_ref()).map(|operation| operation.kind)
         };
@@ -160,7 +160,7 @@ impl Overlay {
                 Event::FaultRaised { fault: raised } => fault = Some(raised.message.clone()),
                 Event::TaskEnded { command, succeeded, .. } => {
                     let result = if *succeeded { Ok(()) } else { Err(fault.take().unwrap_or_default()) };
-                    self.tasks_ended.push(TaskEnded { command: *command, result });
+                    self.tasks_ended.push(TaskEnded { instance: id, command: *command, result });
                 }
                 _ => {}
             }

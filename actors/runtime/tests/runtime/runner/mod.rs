@@ -8,6 +8,7 @@ use coffer_domain::{
     },
     rejection::RejectionKind,
 };
+use coffer_protocol::report::Failure;
 use coffer_runtime::{
     borders::{self, Border, Moment},
     partition::StepError,
@@ -153,6 +154,24 @@ fn an_agent_still_obeys_after_its_partition_has_reloaded() {
         }
         assert_eq!(*solo.cloud.guests.disobeyed.lock().unwrap(), 0);
         assert_eq!(solo.cloud.guests.done("create_databases"), 3);
+        solo.stop().await.unwrap();
+    });
+}
+
+/// A task that failed may be done by half, and what the engine holds may have been told before the outcome was heard.
+#[test]
+fn an_agent_tells_everything_again_after_a_task_that_failed() {
+    run(async {
+        let solo = Solo::start().await;
+        solo.ask(&envelope(command_id(1), instance(1), create(instance(1)), solo.now())).await.unwrap();
+        is_healthy(&solo).await;
+        let challenges = || *solo.cloud.guests.challenges.lock().unwrap();
+        let before = challenges();
+        let failure = Failure { retryable: false, code: "engine_failed".into(), message: "no".into() };
+        solo.cloud.guests.failing.lock().unwrap().insert("create_databases", failure);
+        solo.ask(&envelope(command_id(2), instance(1), create_database("half"), solo.now())).await.unwrap();
+        until("the agent is asked anew", || challenges() > before).await;
+        assert!(solo.instance(instance(1)).unwrap().tasks.is_empty());
         solo.stop().await.unwrap();
     });
 }

@@ -31,6 +31,8 @@ pub struct Guests {
     pub failing: Mutex<BTreeMap<&'static str, Failure>>,
     /// Verbs that get no answer, and are not carried out.
     pub ignoring: Mutex<BTreeSet<&'static str>>,
+    /// Challenges that agents have heard.
+    pub challenges: Mutex<usize>,
     /// Messages that an agent had to refuse.
     pub disobeyed: Mutex<usize>,
 }
@@ -58,7 +60,10 @@ pub async fn live(boot: FirstBoot, broker: Broker, guests: Arc<Guests>) {
             delivery = deliveries.recv() => match delivery {
                 Some(Delivery::Record(record)) => match agent.hear(&record.headers, &record.value) {
                     Ok(None) => Vec::new(),
-                    Ok(Some(ToAgent::Challenge { .. })) => vec![heartbeat(engine)],
+                    Ok(Some(ToAgent::Challenge { .. })) => {
+                        *guests.challenges.lock().unwrap() += 1;
+                        vec![heartbeat(engine)]
+                    }
                     Ok(Some(ToAgent::Command { command, .. })) if guests.ignores(command.verb()) => Vec::new(),
                     Ok(Some(ToAgent::Command { command_id, command, .. })) => {
                         let verb = command.verb();
