@@ -25,7 +25,7 @@ const OPERATIONS_STARTED: Described =
 const OPERATIONS_ENDED: Described = Described::counter(
     "coffer_operations_ended_total",
     &["operation", "result"],
-    "Operations of instances that ended, well or broken.",
+    "Operations of instances that ended: `ok`; `failed`, with an undo after it where there is something to take back; `undone`, which is an undo's good end; `replaced` by another one (a reset, a delete); `broken`, with an instance that can only be deleted.",
 );
 const BATCH_INPUTS: Described = Described::histogram("coffer_batch_inputs", &[], "Inputs per committed batch.");
 const COMMIT_SECONDS: Described =
@@ -152,7 +152,7 @@ pub struct Metrics {
     pub effects: IntCounterVec,
     pub effects_running: IntGauge,
     pub operations_started: IntCounterVec,
-    /// The result is `ok` or `broken`.
+    /// The result is a [`telemetry::Ending`].
     pub operations_ended: IntCounterVec,
     pub batch_inputs: Histogram,
     pub commit_seconds: Histogram,

@@ -3,6 +3,7 @@
 //! committed do clients and the outside hear of it, and only then does the next one go: what follows from a batch is
 //! never in the log without it.
 
+mod operations;
 mod overlay;
 mod pages;
 

@@ -144,24 +144,49 @@ pub struct OperationEnded {
     pub instance: InstanceId,
     pub operation: &'static str,
     pub request_id: String,
-    pub broken: bool,
+    pub ending: Ending,
     pub elapsed: Millis,
 }
 
+/// What an operation has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// What was asked for is done.
+    Ok,
+    /// It is not done, and why is in the instance's fault. What there is to take back is taken back by an operation of
+    /// its own.
+    Failed,
+    /// What a failed operation had changed is taken back: the good end of an undo.
+    Undone,
+    /// Another operation took its place: a reset, a delete, or a resize that was done after all.
+    Replaced,
+    /// Nothing is left to do with the instance but to delete it.
+    Broken,
+}
+
+impl Ending {
+    /// The metric's label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Undone => "undone",
+            Self::Replaced => "replaced",
+            Self::Broken => "broken",
+        }
+    }
+}
+
 impl OperationEnded {
-    pub fn of(tenant: &TenantId, instance: InstanceId, operation: &Operation, broken: bool, now: Timestamp) -> Self {
+    pub fn of(tenant: &TenantId, instance: InstanceId, operation: &Operation, ending: Ending, now: Timestamp) -> Self {
         Self {
             tenant: tenant.clone(),
             instance,
             operation: operation.kind.as_str(),
             request_id: operation.request_id.clone(),
-            broken,
+            ending,
             elapsed: now - operation.started_at,
         }
-    }
-
-    fn result(&self) -> &'static str {
-        if self.broken { "broken" } else { "ok" }
     }
 }
 
@@ -169,13 +194,14 @@ impl Happening<Metrics> for OperationEnded {
     const NAME: &'static str = "operation_ended";
 
     fn count(&self, metrics: &Metrics) {
-        metrics.operations_ended.with_label_values(&[self.operation, self.result()]).inc();
+        metrics.operations_ended.with_label_values(&[self.operation, self.ending.as_str()]).inc();
     }
 
     fn log(&self, suppressed: u64) {
-        let Self { tenant, instance, operation, request_id, elapsed, .. } = self;
+        let Self { tenant, instance, operation, request_id, ending, elapsed } = self;
+        let result = ending.as_str();
         tracing::info!(
-            happening = Self::NAME, suppressed, operation, result = self.result(), elapsed_ms = elapsed, %tenant,
+            happening = Self::NAME, suppressed, operation, result, elapsed_ms = elapsed, %tenant,
             %instance, request_id, "an operation has ended"
         );
     }

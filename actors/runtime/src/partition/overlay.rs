@@ -20,7 +20,7 @@ use coffer_ports::{
     telemetry::Happening,
 };
 
-use super::{Stepped, TaskEnded, Verdict, pages::Pages};
+use super::{Stepped, TaskEnded, Verdict, operations, pages::Pages};
 use crate::{
     borders::DONE,
     instances::Considered,
@@ -101,7 +101,9 @@ impl Overlay {
             return None;
         }
         self.note(instance, before.as_deref(), after.as_deref(), &decision.events);
-        self.note_operations(tenant, instance, before.as_deref(), &decision.events, now);
+        let (ended, started) = operations::passed(tenant, instance, before.as_deref(), &decision.events, now);
+        self.operations_ended.extend(ended);
+        self.operations_started.extend(started);
         for event in &decision.events {
             if let Event::LeftBehind { step, id, reason } = event {
                 let (tenant, id, reason) = (tenant.clone(), id.clone(), reason.clone());
@@ -164,39 +166,6 @@ impl Overlay {
                 }
                 _ => {}
             }
-        }
-    }
-
-    /// Notes operations that begin and end. One that replaces another ends it, broken.
-    fn note_operations(
-        &mut self,
-        tenant: &TenantId,
-        instance: InstanceId,
-        before: Option<&Instance>,
-        events: &[Event],
-        now: Timestamp,
-    ) {
-        let mut running = before.and_then(|instance| instance.operation.clone());
-        for event in events {
-            let (ended_broken, started) = match event {
-                Event::Created { instance } => (false, instance.operation.clone()),
-                Event::OperationStarted { operation, .. } => (true, Some((**operation).clone())),
-                Event::OperationEnded { broken, .. } => (*broken, None),
-                Event::Removed => (false, None),
-                _ => continue,
-            };
-            if let Some(operation) = running.take() {
-                self.operations_ended.push(OperationEnded::of(tenant, instance, &operation, ended_broken, now));
-            }
-            if let Some(operation) = &started {
-                self.operations_started.push(OperationStarted {
-                    tenant: tenant.clone(),
-                    instance,
-                    operation: operation.kind.as_str(),
-                    request_id: operation.request_id.clone(),
-                });
-            }
-            running = started;
         }
     }
 

@@ -3,6 +3,7 @@
 mod borders;
 mod chaos;
 mod commits;
+mod endings;
 mod journal;
 mod quota;
 mod repeats;

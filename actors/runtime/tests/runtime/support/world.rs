@@ -20,6 +20,7 @@ use coffer_runtime::{
     metrics::Metrics,
     partition::{Accepted, Item, Partition, Parts, StepError, TakenOver},
     store::Store,
+    telemetry::Ending,
 };
 use prometheus::Registry;
 use tempfile::TempDir;
@@ -51,6 +52,8 @@ pub struct World {
     pub now: Timestamp,
     /// Effects that were handed out and not answered.
     pub calls: VecDeque<Effect>,
+    /// Operations that ended, and how.
+    pub ended: Vec<(&'static str, Ending)>,
 }
 
 /// What a crash takes away.
@@ -74,6 +77,7 @@ impl World {
             outside: Outside::default(),
             now: START,
             calls: VecDeque::new(),
+            ended: Vec::new(),
         };
         let store = Store::open(world.directory.path()).unwrap();
         world.start(store);
@@ -154,6 +158,7 @@ impl World {
             Ok(stepped) => {
                 self.calls.retain(|call| stepped.withdrawn.iter().all(|(_, effect)| *effect != call.id));
                 self.calls.extend(stepped.dispatch);
+                self.ended.extend(stepped.operations_ended.iter().map(|ended| (ended.operation, ended.ending)));
                 Some(stepped.answers)
             }
             Err(StepError::Stopped(_)) => {
