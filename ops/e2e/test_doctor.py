@@ -1,5 +1,6 @@
 """`coffer doctor` finds what was broken on purpose, names the command that mends it, and is content afterwards."""
 
+import json
 import os
 import shlex
 import signal
@@ -33,7 +34,17 @@ def test_a_sound_coffer_has_no_findings(coffer: Coffer, instance: str):
     assert coffer.findings("doctor") == []
     assert coffer.findings("admin", "check") == []
     said = coffer.run("doctor", "--state-dir", str(coffer.state_dir))
-    assert said == "all is well"
+    assert said.splitlines()[-1] == "all is well"
+
+
+def test_sizes_that_nobody_enforces_are_told_of_and_are_no_fault(coffer: Coffer):
+    words = "the kernel does not hold guests to the memory and vCPUs of their flavor"
+    place = ("--state-dir", str(coffer.state_dir))
+    for command in (("doctor",), ("admin", "check")):
+        notes = {finding["code"]: finding for finding in json.loads(coffer.run(*command, "--json", *place))}
+        assert notes["host.sizes"]["severity"] == "note" and words in notes["host.sizes"]["what"]
+        assert f"note: host.sizes: {words}" in coffer.run(*command, *place)
+    assert coffer.log_file.read_text().count(words) == 1, "the log says it once"
 
 
 def test_what_is_broken_in_the_state_directory_is_mended_by_what_it_says(coffer: Coffer, instance: str):

@@ -22,9 +22,24 @@ use serde::{Deserialize, Serialize};
 /// The program in a guest that is no engine.
 const AGENT: &str = "coffer-agent";
 
-/// One thing that is wrong, and how to mend it.
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Good to know; all is well with it.
+    Note,
+    /// It will be wrong if nobody does anything.
+    Warning,
+    #[default]
+    Fault,
+}
+
+/// One thing that is wrong, or worth knowing, and how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
+    /// A running Coffer of an earlier version tells of faults alone, and does not say so.
+    #[serde(default)]
+    pub severity: Severity,
     /// Stable name, for machines.
     pub code: String,
     pub what: String,
@@ -34,8 +49,20 @@ pub struct Finding {
 
 impl Finding {
     pub fn new(code: &str, what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { code: code.into(), what: what.into(), mend: mend.into() }
+        Self { severity: Severity::Fault, code: code.into(), what: what.into(), mend: mend.into() }
     }
+}
+
+/// What is good to know of any host. It says nothing against it: see [`is_well`].
+pub fn notes() -> Vec<Finding> {
+    let mend =
+        "offer no more memory and vCPUs than the host has; coffer_instance_memory_used_bytes shows who takes more";
+    vec![Finding { severity: Severity::Note, ..Finding::new("host.sizes", coffer_local::sizes::words(), mend) }]
+}
+
+/// Whether nothing was found but notes.
+pub fn is_well(findings: &[Finding]) -> bool {
+    findings.iter().all(|finding| finding.severity == Severity::Note)
 }
 
 /// Why nothing can be said.
@@ -250,12 +277,31 @@ pub fn print(findings: &[Finding], json: bool) -> std::io::Result<()> {
         serde_json::to_writer_pretty(&mut out, findings)?;
         return writeln!(out);
     }
-    for Finding { code, what, mend } in findings {
-        writeln!(out, "{code}: {what}\n    → {mend}")?;
+    for Finding { severity, code, what, mend } in findings {
+        let sort = match severity {
+            Severity::Note => "note: ",
+            Severity::Warning => "warning: ",
+            Severity::Fault => "",
+        };
+        writeln!(out, "{sort}{code}: {what}\n    → {mend}")?;
     }
-    match findings.len() {
+    match findings.iter().filter(|finding| finding.severity != Severity::Note).count() {
         0 => writeln!(out, "all is well"),
         1 => writeln!(out, "1 finding"),
         count => writeln!(out, "{count} findings"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_coffer_finds_is_a_fault_and_a_note_is_none() {
+        let told = r#"{"code": "store.view", "what": "a view is wrong", "mend": "mend it"}"#;
+        let earlier: Finding = serde_json::from_str(told).unwrap();
+        assert_eq!(earlier.severity, Severity::Fault);
+        assert!(!is_well(&[earlier]));
+        assert!(is_well(&notes()) && !notes().is_empty());
     }
 }

@@ -47,6 +47,7 @@ pub fn run(place: &Place, json: bool) -> Result<ExitCode, Box<dyn std::error::Er
             }
         }
     }
+    findings.extend(check::notes());
     check::print(&findings, json)?;
-    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(code) })
+    Ok(if check::is_well(&findings) { ExitCode::SUCCESS } else { ExitCode::from(code) })
 }

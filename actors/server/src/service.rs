@@ -127,6 +127,7 @@ fn run(mut config: Config, mode: &Mode) -> CommandResult {
         state,
         config,
     };
+    tracing::warn!("{}", coffer_local::sizes::words());
     let system = System::with_tokio_rt(|| {
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKER_THREADS)

@@ -5,7 +5,8 @@
 //! * [`supervisor`] – the process that keeps the agents running, whatever happens to Coffer;
 //! * [`identity`] – users from a file, behind the port of `coffer_ports::identity`;
 //! * [`inventory`] – all that there is under a root, for whoever checks it;
-//! * [`processes`] – which processes belong to an instance.
+//! * [`processes`] – which processes belong to an instance;
+//! * [`sizes`] – that sizes are not enforced, in words for operators.
 //!
 //! Everything is under one root directory:
 //!
@@ -34,6 +35,7 @@ mod network;
 pub mod processes;
 mod provider;
 mod shutdown;
+pub mod sizes;
 mod spec;
 pub mod supervisor;
 mod volumes;

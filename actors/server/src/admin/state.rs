@@ -59,9 +59,10 @@ fn check(named: &Place, json: bool, repair: bool) -> Outcome {
             eprintln!("mended: {mended}");
         }
     }
-    let findings = findings(&state)?;
+    let mut findings = findings(&state)?;
+    findings.extend(check::notes());
     check::print(&findings, json)?;
-    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+    Ok(if check::is_well(&findings) { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
 }
 
 fn remove_orphan(instance: &str, yes: bool, named: &Place) -> Outcome {
