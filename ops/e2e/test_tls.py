@@ -1,10 +1,13 @@
 """The API over TLS: with the real client, without old versions, and with a certificate that is exchanged."""
 
 import contextlib
+import json
+import shlex
 import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +55,11 @@ class Served:
             for bound, version in bounds.items():
                 setattr(context, bound, version)
         return context.wrap_socket(socket.create_connection(self.address, timeout=10), server_hostname=self.address[0])
+
+    def shows_its_file(self) -> bool:
+        """Whether the certificate is the file's, however good."""
+        in_file = ssl.PEM_cert_to_DER_cert(self.files.certificate.read_text())
+        return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(self.address)) == in_file
 
     def shown_name(self) -> str:
         with self.connect() as connection:
@@ -109,6 +117,40 @@ def test_a_new_certificate_is_shown_and_connections_stay(served: Served):
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: coffer\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 200"), "a connection from before goes on"
     assert served.coffer.is_ready(), "and so do new ones"
+
+
+def test_doctor_tells_when_the_certificate_that_is_shown_ends(served: Served):
+    for days, codes in ((5, ["tls.ends_soon"]), (0, ["tls.ended"]), (90, [])):
+        served.put(served.authority.sign(f"for-{days}-days", days))
+        wait_for("the new certificate", served.shows_its_file, RELOAD_TIMEOUT_S)
+        assert [finding["code"] for finding in served.coffer.findings("doctor")] == codes
+
+
+def test_doctor_looks_at_the_files_that_the_configuration_names(served: Served, tmp_path: Path):
+    sound, other = served.authority.sign("sound"), served.authority.sign("another")
+    config = tmp_path / "coffer.toml"
+
+    def found(pair: Pair) -> dict[str, dict[str, str]]:
+        config.write_text(
+            f'state_dir = "{tmp_path}/absent"\n[rest]\n'
+            f'tls_certificate_file = "{pair.certificate}"\ntls_key_file = "{pair.key}"\n'
+        )
+        done = served.coffer.command("doctor", "--config", str(config), "--json")
+        return {finding["code"]: finding for finding in json.loads(done.stdout) if finding["code"].startswith("tls.")}
+
+    assert found(sound) == {}
+    for days, code, severity in ((29, "tls.ends_soon", "warning"), (0, "tls.ended", "fault")):
+        findings = found(served.authority.sign(f"of-{days}-days", days))
+        assert {code: finding["severity"] for code, finding in findings.items()} == {code: severity}
+        assert "have another one signed" in findings[code]["mend"]
+    findings = found(Pair(sound.certificate, other.key))
+    assert list(findings) == ["tls.pair"] and "do not belong together" in findings["tls.pair"]["what"]
+    assert "openssl x509 -noout -pubkey" in findings["tls.pair"]["mend"]
+    sound.key.chmod(0o644)
+    subprocess.run(shlex.split(found(sound)["tls.pair"]["mend"]), check=True)
+    assert found(sound) == {}
+    sound.certificate.unlink()
+    assert "No such file" in found(sound)["tls.pair"]["what"]
 
 
 def test_a_pair_that_does_not_fit_is_refused_and_the_old_one_stays(served: Served):

@@ -2,6 +2,8 @@
 //!
 //! TLS 1.2 and 1.3, by rustls. A pair that cannot be used is refused at the start; later the pair before it stays.
 
+mod ends;
+
 use std::{
     fs, io,
     os::unix::fs::MetadataExt,
@@ -21,6 +23,8 @@ use rustls::{
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
+
+pub use ends::ends_at;
 
 /// Why a pair of files cannot be used. It says nothing of the key's content.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +70,14 @@ impl Certificates {
         let pair = read(&self.certificate, &self.key)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = pair;
         Ok(())
+    }
+
+    /// As [`ends_at`] says of the chain.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn ends_at(&self) -> Result<u64, rustls::Error> {
+        ends_at(&self.current.read().unwrap_or_else(PoisonError::into_inner).cert)
     }
 
     /// Whether the files are other ones than at the last look.

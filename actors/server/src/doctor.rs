@@ -5,6 +5,7 @@
 //! what is said is one consistent snapshot; of a stopped one the store is opened read-only under the state directory's
 //! lock.
 
+mod certificate;
 mod host;
 mod http;
 mod service;
@@ -36,6 +37,7 @@ pub fn run(place: &Place, json: bool) -> Result<ExitCode, Box<dyn std::error::Er
     let mut findings = state::examine(&patient);
     findings.extend(host::examine(&patient));
     findings.extend(service::examine(&patient));
+    findings.extend(certificate::examine(&patient));
     let mut code = FOUND;
     if patient.state.store().exists() {
         match admin::state::findings(&patient.state) {

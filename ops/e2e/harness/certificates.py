@@ -22,8 +22,8 @@ class Authority:
             *("-subj", "/CN=authority of a test", "-keyout", "ca.key", "-out", "ca.pem"),
         )
 
-    def sign(self, name: str) -> Pair:
-        """A certificate for 127.0.0.1, told from others by its name."""
+    def sign(self, name: str, days: int = 90) -> Pair:
+        """A certificate for 127.0.0.1, told from others by its name. One for 0 days has ended."""
         (self.directory / f"{name}.ext").write_text("subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
         self._openssl(
             *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}"),
@@ -31,7 +31,7 @@ class Authority:
         )
         self._openssl(
             *("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"),
-            *("-days", "2", "-extfile", f"{name}.ext", "-out", f"{name}.pem"),
+            *("-days", str(days), "-extfile", f"{name}.ext", "-out", f"{name}.pem"),
         )
         (self.directory / f"{name}.key").chmod(0o600)
         return Pair(self.directory / f"{name}.pem", self.directory / f"{name}.key")

@@ -1,4 +1,4 @@
-//! One GET of a probe, in the clear or over TLS.
+//! One GET of a probe, in the clear or over TLS; and the certificate that is shown.
 //!
 //! Whose certificate it is does not matter here: the address is our own service's, nothing secret is sent, and whether
 //! clients trust the certificate depends on what they trust.
@@ -24,10 +24,7 @@ const ANSWER_LIMIT: u64 = 4096;
 /// `Ok` when the answer is 200; otherwise what came in its place.
 pub fn get(api: &str, path: &str) -> Result<(), String> {
     let (scheme, authority) = api.split_once("://").ok_or("it is no address")?;
-    let address = authority.to_socket_addrs().map_err(|error| error.to_string())?.next().ok_or("it has no address")?;
-    let stream = TcpStream::connect_timeout(&address, LIMIT).map_err(|error| error.to_string())?;
-    stream.set_read_timeout(Some(LIMIT)).map_err(|error| error.to_string())?;
-    stream.set_write_timeout(Some(LIMIT)).map_err(|error| error.to_string())?;
+    let (stream, address) = connect(authority)?;
     let status = match scheme {
         "https" => exchange(secured(stream, address).map_err(|error| error.to_string())?, authority, path),
         _ => exchange(stream, authority, path),
@@ -36,6 +33,23 @@ pub fn get(api: &str, path: &str) -> Result<(), String> {
         "200" => Ok(()),
         other => Err(format!("the answer is {other}")),
     }
+}
+
+/// The certificate that is shown, then its chain.
+pub fn shown_chain(api: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let (stream, address) = connect(api.strip_prefix("https://").ok_or("it is served in the clear")?)?;
+    let mut secured = secured(stream, address).map_err(|error| error.to_string())?;
+    secured.conn.complete_io(&mut secured.sock).map_err(|error| error.to_string())?;
+    let chain = secured.conn.peer_certificates().unwrap_or_default();
+    Ok(chain.iter().map(|certificate| certificate.clone().into_owned()).collect())
+}
+
+fn connect(authority: &str) -> Result<(TcpStream, SocketAddr), String> {
+    let address = authority.to_socket_addrs().map_err(|error| error.to_string())?.next().ok_or("it has no address")?;
+    let stream = TcpStream::connect_timeout(&address, LIMIT).map_err(|error| error.to_string())?;
+    stream.set_read_timeout(Some(LIMIT)).map_err(|error| error.to_string())?;
+    stream.set_write_timeout(Some(LIMIT)).map_err(|error| error.to_string())?;
+    Ok((stream, address))
 }
 
 /// The status of the answer.
