@@ -18,6 +18,8 @@ pub enum RejectionKind {
     Unsupported,
     /// The control plane cannot take the command now; try again (503).
     Busy,
+    /// It cannot until its operator has made room on its disk; try again later (503).
+    NoRoom,
 }
 
 /// A refused command, with words for the client.

@@ -23,6 +23,8 @@ pub(crate) struct Error {
     status: StatusCode,
     message: String,
     form: Form,
+    /// Seconds after which a 503 may be tried again.
+    retry_after_s: u32,
 }
 
 #[derive(Debug)]
@@ -41,10 +43,13 @@ enum Form {
 
 /// Seconds after which a client may try again when the control plane is busy or away.
 const RETRY_AFTER_S: u32 = 1;
+/// The same when its disk is full. It takes up orders within a second once there is room, but a person has to make it:
+/// clients that asked every second until then would be a load without hope.
+const ROOM_RETRY_AFTER_S: u32 = 30;
 
 impl Error {
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), form: Form::Trove }
+        Self { status, message: message.into(), form: Form::Trove, retry_after_s: RETRY_AFTER_S }
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -92,14 +97,14 @@ impl Error {
     /// A body that is not JSON.
     pub fn malformed(request: &HttpRequest) -> Self {
         let form = Form::Webob { explanation: "Malformed request body", html: wants_html(request) };
-        Self { status: StatusCode::BAD_REQUEST, message: String::new(), form }
+        Self { form, ..Self::new(StatusCode::BAD_REQUEST, "") }
     }
 
     /// A path with another tenant than the token's.
     pub fn other_tenant(tenant: &str, html: bool) -> Self {
         let form = Form::Webob { explanation: "Access was denied to this resource.", html };
         let message = format!("User with tenant id {tenant} cannot access this resource.");
-        Self { status: StatusCode::FORBIDDEN, message, form }
+        Self { form, ..Self::new(StatusCode::FORBIDDEN, message) }
     }
 
     /// No token, or none that counts. `auth_url` is where to get one.
@@ -110,13 +115,12 @@ impl Error {
 
     /// Wrong credentials in a request for a token.
     pub fn bad_credentials() -> Self {
-        let message = "The request you have made requires authentication.".into();
-        Self { status: StatusCode::UNAUTHORIZED, message, form: Form::Keystone { challenge: None } }
+        Self::keystone(StatusCode::UNAUTHORIZED, "The request you have made requires authentication.")
     }
 
     /// Another refusal in Keystone's form.
     pub fn keystone(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), form: Form::Keystone { challenge: None } }
+        Self { form: Form::Keystone { challenge: None }, ..Self::new(status, message) }
     }
 }
 
@@ -153,9 +157,10 @@ impl From<Rejection> for Error {
             RejectionKind::WrongState => StatusCode::UNPROCESSABLE_ENTITY,
             RejectionKind::OverLimit => StatusCode::PAYLOAD_TOO_LARGE,
             RejectionKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
-            RejectionKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            RejectionKind::Busy | RejectionKind::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Self::new(status, rejection.message)
+        let retry_after_s = if rejection.kind == RejectionKind::NoRoom { ROOM_RETRY_AFTER_S } else { RETRY_AFTER_S };
+        Self { retry_after_s, ..Self::new(status, rejection.message) }
     }
 }
 
@@ -194,7 +199,7 @@ impl ResponseError for Error {
         let code = self.status.as_u16();
         let mut response = HttpResponse::build(self.status);
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((header::RETRY_AFTER, RETRY_AFTER_S));
+            response.insert_header((header::RETRY_AFTER, self.retry_after_s));
         }
         match &self.form {
             Form::Trove => {

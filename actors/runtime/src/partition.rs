@@ -386,6 +386,7 @@ fn label(verdict: &Verdict) -> &'static str {
             RejectionKind::OverLimit => "over_limit",
             RejectionKind::Unsupported => "unsupported",
             RejectionKind::Busy => "busy",
+            RejectionKind::NoRoom => "no_room",
         },
     }
 }

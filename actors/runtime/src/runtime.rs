@@ -170,7 +170,7 @@ impl Runtime {
             Standing::Low(_) if matches!(envelope.command, Command::Delete | Command::ResetStatus { .. }) => {}
             standing => {
                 if let Some(refusal) = standing.refusal() {
-                    return Err(busy(&refusal));
+                    return Err(Rejection::new(RejectionKind::NoRoom, refusal));
                 }
             }
         }
@@ -191,12 +191,12 @@ impl Runtime {
         self.store.room().standing().refusal()
     }
 
-    /// Submits until there is an answer that repeating would not change. Ends with `Busy` when the partitions do.
+    /// Submits until there is an answer that repeating would not change. Ends with a refusal when the partitions end.
     async fn submit_until_decided(&self, envelope: Envelope) -> Result<Accepted, Rejection> {
         loop {
             match self.submit(envelope.clone()).await {
-                Err(rejection)
-                    if rejection.kind == RejectionKind::Busy && !self.inbox(&envelope.tenant).is_closed() =>
+                Err(Rejection { kind: RejectionKind::Busy | RejectionKind::NoRoom, .. })
+                    if !self.inbox(&envelope.tenant).is_closed() =>
                 {
                     tokio::time::sleep(INTAKE_RETRY).await;
                 }

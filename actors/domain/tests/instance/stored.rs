@@ -282,6 +282,7 @@ fn rejections_are_stored_as_answers() {
         ("over limit", RejectionKind::OverLimit),
         ("unsupported", RejectionKind::Unsupported),
         ("busy", RejectionKind::Busy),
+        ("no room", RejectionKind::NoRoom),
     ];
     let samples = samples.map(|(name, kind)| (name, Rejection::new(kind, "names the field and the rule")));
     Samples(samples.to_vec()).check("rejections.json");

@@ -89,11 +89,25 @@ fn rejections_of_the_domain_have_troves_status_and_name() {
         (RejectionKind::OverLimit, 413, "overLimit"),
         (RejectionKind::Unsupported, 501, "notImplemented"),
         (RejectionKind::Busy, 503, "serviceUnavailable"),
+        (RejectionKind::NoRoom, 503, "serviceUnavailable"),
     ] {
         *api.memory.refusal.lock().unwrap() = Some(refusal(kind));
         let answer = api.post(&format!("{INSTANCE}/action"), r#"{"restart": {}}"#);
         assert_eq!(answer.status, status);
         assert_eq!(answer.fault(), (name.to_owned(), "The words of the domain.".to_owned()));
+    }
+}
+
+#[test]
+fn a_full_disk_is_asked_again_later_than_a_busy_control_plane() {
+    let api = Api::start();
+    api.memory.put(healthy(1));
+    for (kind, seconds) in
+        [(RejectionKind::Busy, Some("1")), (RejectionKind::NoRoom, Some("30")), (RejectionKind::Invalid, None)]
+    {
+        *api.memory.refusal.lock().unwrap() = Some(refusal(kind));
+        let answer = api.post(&format!("{INSTANCE}/action"), r#"{"restart": {}}"#);
+        assert_eq!(answer.header("Retry-After"), seconds, "{kind:?}");
     }
 }
 

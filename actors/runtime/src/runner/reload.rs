@@ -52,7 +52,7 @@ impl Runner {
         }
     }
 
-    /// Answers what waits while nothing can be committed. Outcomes and reports are let go: after the reload effects are
+    /// Answers what waits while the store is stopped. Outcomes and reports are let go: after the reload effects are
     /// carried out again, and agents are asked again.
     fn refuse_all(&mut self, refusal: &str) {
         loop {
@@ -67,7 +67,7 @@ impl Runner {
             };
             match message {
                 Message::Command { answer, .. } => {
-                    let _ = answer.send(Err(Rejection::new(RejectionKind::Busy, refusal)));
+                    let _ = answer.send(Err(Rejection::new(RejectionKind::NoRoom, refusal)));
                 }
                 Message::Watch { tenant, instance, command, ended } => self.watch(&tenant, instance, command, ended),
                 Message::Stop => self.is_stopping = true,

@@ -40,7 +40,7 @@ fn almost_full_new_orders_are_refused_while_work_goes_on_and_deletes_are_taken()
         let usage = circle.runtime().usage(&owner).unwrap();
         for (id, command) in [(instance(3), create(instance(3))), (instance(1), create_database("more"))] {
             let refused = circle.ask(&owner, id, command).await.unwrap_err();
-            assert_eq!(refused.kind, RejectionKind::Busy);
+            assert_eq!(refused.kind, RejectionKind::NoRoom);
             assert!(refused.message.contains("almost full") && refused.message.contains("deletes"), "{refused}");
         }
         left_nothing(&circle, &owner, instance(3), usage);
@@ -75,7 +75,7 @@ fn full_to_the_last_byte_it_reads_on_and_goes_on_by_itself_once_there_is_room() 
         }
         for command in [Command::Delete, Command::Restart] {
             let refused = circle.ask(&owner, instance(1), command).await.unwrap_err();
-            assert_eq!(refused.kind, RejectionKind::Busy);
+            assert_eq!(refused.kind, RejectionKind::NoRoom);
             assert!(refused.message.contains("full or failing"), "{refused}");
         }
         left_nothing(&circle, &owner, instance(2), usage);
