@@ -183,8 +183,9 @@ def test_data_outlives_down(one: Bed):
 
 
 def in_sync(bed: Bed, topic: str) -> set[int]:
-    """The copies of the only partition of a topic that are up to date, as the cluster says."""
-    return set(bed.admin.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions[0].isrs)
+    """The up-to-date copies of the only partition of a topic; none while the broker that is asked knows none."""
+    partitions = bed.admin.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions
+    return set(partitions[0].isrs) if partitions else set()
 
 
 def leader(bed: Bed, topic: str) -> int:
@@ -193,14 +194,14 @@ def leader(bed: Bed, topic: str) -> int:
 
 def test_two_of_three_carry_on(three: Bed):
     topic = three.new_topic("replicated")
-    assert in_sync(three, topic) == {1, 2, 3}
+    wait_for("a copy on each broker", lambda: in_sync(three, topic) == {1, 2, 3}, TIMEOUT_S)
     assert produced(three.plain, topic, b"all three") is None
     victim = str(leader(three, topic))
     three.do("kill", victim)
     assert three.pids[victim] is None
     assert three.run("status").returncode == 1
     assert produced(three.plain, topic, b"two of three") is None
-    assert int(victim) not in in_sync(three, topic)
+    wait_for("the copies without it", lambda: in_sync(three, topic) == {1, 2, 3} - {int(victim)}, TIMEOUT_S)
     three.do("start", victim)
     wait_for("all copies to be in sync", lambda: in_sync(three, topic) == {1, 2, 3}, TIMEOUT_S)
     assert consumed(three.plain, topic) == [b"all three", b"two of three"]
@@ -209,12 +210,13 @@ def test_two_of_three_carry_on(three: Bed):
 
 def test_a_frozen_broker_is_left_out_until_it_thaws(three: Bed):
     topic = three.new_topic("frozen")
+    wait_for("a copy on each broker", lambda: in_sync(three, topic) == {1, 2, 3}, TIMEOUT_S)
     victim = str(leader(three, topic))
     before = three.pids
     three.do("freeze", victim)
     assert three.run("status").returncode == 1
     assert produced(three.plain, topic, b"without it") is None
-    assert int(victim) not in in_sync(three, topic)
+    wait_for("the copies without it", lambda: in_sync(three, topic) == {1, 2, 3} - {int(victim)}, TIMEOUT_S)
     three.do("thaw", victim)
     wait_for("all copies to be in sync", lambda: in_sync(three, topic) == {1, 2, 3}, TIMEOUT_S)
     assert three.pids == before

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, TopicMetadata
+from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource
 
 TIMEOUT_S = 3
 
@@ -44,14 +44,19 @@ def answering(admin: AdminClient, brokers: list[int]) -> set[int]:
     return {broker for broker, answer in asked.items() if answer.exception(2 * TIMEOUT_S) is None}
 
 
-def ready(bed: Path, brokers: list[int]) -> bool:
-    """Whether each of these is in the cluster for the plain listener too."""
-    plain, admin, _ = clients(bed)
+def cluster(plain: AdminClient) -> ClusterMetadata | None:
+    """Brokers and topics as the plain listener tells them, if anybody answers there."""
     try:
-        known = plain.list_topics(timeout=TIMEOUT_S).brokers
+        return plain.list_topics(timeout=TIMEOUT_S)
     except KafkaException:
-        return False
-    return set(brokers) <= set(known) and set(brokers) <= answering(admin, brokers)
+        return None
+
+
+def ready(bed: Path, brokers: list[int]) -> bool:
+    """Whether each of these answers, and is in the cluster for others."""
+    plain, admin, _ = clients(bed)
+    seen = cluster(plain)
+    return seen is not None and set(brokers) <= set(seen.brokers) and set(brokers) <= answering(admin, brokers)
 
 
 def state_of(bed: Path, broker: int, pid: int | None) -> str:
@@ -71,10 +76,9 @@ def status(bed: Path) -> bool:
     plain, admin, endpoints = clients(bed)
     brokers = [int(broker) for broker in endpoints["brokers"]]
     answers = answering(admin, brokers)
-    topics: dict[str, TopicMetadata] = {}
-    if answers:
-        topics = plain.list_topics(timeout=TIMEOUT_S).topics
-    partitions = [partition for topic in topics.values() for partition in topic.partitions.values()]
+    seen = cluster(plain) if answers else None
+    topics = seen.topics.values() if seen else []
+    partitions = [partition for topic in topics for partition in topic.partitions.values()]
     print("broker  process           answers  leads  in sync  plaintext        sasl_ssl")
     for broker in brokers:
         entry = endpoints["brokers"][str(broker)]
