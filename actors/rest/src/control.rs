@@ -46,6 +46,17 @@ pub trait ControlPlane: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(InstanceId, Vec<u8>)>, Unavailable>;
 
+    /// At most `limit` instances of all tenants, for operators: in a fixed order, strictly after the instance `after`,
+    /// which need not exist.
+    fn everyones_after(
+        &self,
+        after: Option<&(TenantId, InstanceId)>,
+        limit: usize,
+    ) -> Result<Vec<InstanceView>, Unavailable>;
+
+    /// The tenant of an instance, for operators, who know it by its id alone: it is looked for among all.
+    fn owner(&self, id: InstanceId) -> Result<Option<TenantId>, Unavailable>;
+
     /// At most `limit` entries of the journal of this tenant's instance, strictly after number `after`. `None` when there
     /// is no journal; there may be one when the instance is gone.
     fn journal(

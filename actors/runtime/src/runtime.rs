@@ -241,6 +241,31 @@ impl Runtime {
         self.told(self.store.shown_after(partition_of(tenant), tenant, marker, limit))
     }
 
+    /// At most `limit` instances of all tenants, ordered by partition, tenant and id, after `marker`, which need not exist.
+    pub fn everyones_after(
+        &self,
+        marker: Option<&(TenantId, InstanceId)>,
+        limit: usize,
+    ) -> Result<Vec<InstanceView>, StoreError> {
+        let first = marker.map_or(0, |(tenant, _)| partition_of(tenant));
+        let mut found = Vec::new();
+        for partition in first..PARTITIONS {
+            let marker = marker.filter(|_| partition == first);
+            found.extend(self.told(self.store.views_after(partition, marker, limit - found.len()))?);
+        }
+        Ok(found)
+    }
+
+    /// The tenant of an instance, looked for in every partition.
+    pub fn owner(&self, id: InstanceId) -> Result<Option<TenantId>, StoreError> {
+        for partition in 0..PARTITIONS {
+            if let Some(tenant) = self.told(self.store.owner(partition, id))? {
+                return Ok(Some(tenant));
+            }
+        }
+        Ok(None)
+    }
+
     /// At most `limit` entries of an instance's journal after number `after`; `None` when there is no journal.
     pub fn journal(
         &self,

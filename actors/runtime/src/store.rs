@@ -2,6 +2,7 @@
 //!
 //! Reads take no lock and touch no actor. Only a [`coffer_ports::log::Log`] writes.
 
+mod everyone;
 mod journal;
 pub mod keys;
 pub mod room;

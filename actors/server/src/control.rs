@@ -69,6 +69,18 @@ impl ControlPlane for Control {
         self.runtime.shown_after(tenant, after, limit).map_err(unavailable)
     }
 
+    fn everyones_after(
+        &self,
+        after: Option<&(TenantId, InstanceId)>,
+        limit: usize,
+    ) -> Result<Vec<InstanceView>, Unavailable> {
+        self.runtime.everyones_after(after, limit).map_err(unavailable)
+    }
+
+    fn owner(&self, id: InstanceId) -> Result<Option<TenantId>, Unavailable> {
+        self.runtime.owner(id).map_err(unavailable)
+    }
+
     fn journal(
         &self,
         tenant: &TenantId,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::state::{AgentContact, Instance, OperationKind, Presence};
+use super::state::{AgentContact, Instance, OperationKind, Presence, RootEnabled};
 use crate::{
     command::Access,
     ids::{InstanceId, TenantId},
@@ -81,6 +81,8 @@ pub struct InstanceView {
     pub users: Vec<UserView>,
     /// Whether root was enabled and not disabled since.
     pub root_enabled: bool,
+    /// Who enabled root last and when, disabled since or not.
+    pub root_last_enabled: Option<RootEnabled>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +147,7 @@ pub fn view(instance: &Instance) -> InstanceView {
             })
             .collect(),
         root_enabled: instance.root_enabled_at.is_some(),
+        root_last_enabled: instance.root_history.last().cloned(),
     }
 }
 

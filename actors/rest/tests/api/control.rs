@@ -104,6 +104,7 @@ pub fn healthy(id: u128) -> InstanceView {
         databases: Vec::new(),
         users: Vec::new(),
         root_enabled: false,
+        root_last_enabled: None,
     }
 }
 
@@ -232,6 +233,22 @@ impl ControlPlane for Memory {
         let own = instances.values().filter(|view| view.tenant == *tenant);
         let own = own.filter(|view| after.is_none_or(|after| view.id > after));
         Ok(own.take(limit).map(|view| (view.id, shown::row(view))).collect())
+    }
+
+    fn everyones_after(
+        &self,
+        after: Option<&(TenantId, InstanceId)>,
+        limit: usize,
+    ) -> Result<Vec<InstanceView>, Unavailable> {
+        self.available()?;
+        let instances = self.instances.lock().unwrap();
+        let rest = instances.iter().filter(|(key, _)| after.is_none_or(|after| *key > after));
+        Ok(rest.take(limit).map(|(_, view)| view.clone()).collect())
+    }
+
+    fn owner(&self, id: InstanceId) -> Result<Option<TenantId>, Unavailable> {
+        self.available()?;
+        Ok(self.instances.lock().unwrap().keys().find(|key| key.1 == id).map(|key| key.0.clone()))
     }
 
     fn journal(

@@ -62,6 +62,34 @@ fn tenants_see_their_own_instances_in_order() {
 }
 
 #[test]
+fn operators_see_the_instances_of_all_tenants_each_once() {
+    run(async {
+        let mut circle = Circle::start().await;
+        let owners = [(tenant(1), 1), (tenant(2), 2), (tenant(1), 3), (tenant(3), 4)];
+        for (owner, number) in &owners {
+            circle.ask(owner, instance(*number), create(instance(*number))).await.unwrap();
+        }
+        let mut seen = Vec::new();
+        let mut marker = None;
+        loop {
+            let page = circle.runtime().everyones_after(marker.as_ref(), 3).unwrap();
+            let Some(last) = page.last() else { break };
+            marker = Some((last.tenant.clone(), last.id));
+            seen.extend(page.into_iter().map(|view| (view.tenant, view.id)));
+        }
+        let mut expected: Vec<_> = owners.iter().map(|(owner, number)| (owner.clone(), instance(*number))).collect();
+        expected.sort();
+        seen.sort();
+        assert_eq!(seen, expected);
+        for (owner, id) in expected {
+            assert_eq!(circle.runtime().owner(id).unwrap(), Some(owner));
+        }
+        assert_eq!(circle.runtime().owner(instance(9)).unwrap(), None);
+        circle.stop().await;
+    });
+}
+
+#[test]
 fn a_create_that_fails_for_good_is_taken_back() {
     run(async {
         let mut circle = Circle::start().await;
