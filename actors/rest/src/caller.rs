@@ -6,11 +6,14 @@ use std::{
     rc::Rc,
 };
 
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::StatusCode};
 use coffer_domain::ids::TenantId;
 use coffer_ports::identity::Principal;
 
-use crate::{error::Error, links::Links};
+use crate::{
+    error::{Error, Result},
+    links::Links,
+};
 
 /// An authenticated caller in its own tenant. [`crate::auth`] leaves it in the request. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -41,11 +44,19 @@ impl Caller {
     pub fn tenant(&self) -> &TenantId {
         &self.links.tenant
     }
+
+    /// For what is below `/mgmt`. Errors: 401, which is what Trove has for it.
+    pub fn require_admin(&self) -> Result<()> {
+        if self.principal.is_admin() {
+            return Ok(());
+        }
+        Err(Error::new(StatusCode::UNAUTHORIZED, "User does not have admin privileges."))
+    }
 }
 
 impl FromRequest for Caller {
     type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
+    type Future = Ready<Result<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let caller = request.extensions().get::<Self>().cloned();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use coffer_domain::{
     command::{Command, ENVELOPE_VERSION, Envelope},
-    ids::{CommandId, InstanceId},
+    ids::{CommandId, InstanceId, TenantId},
     instance::view::InstanceView,
 };
 use serde::Serialize;
@@ -63,11 +63,22 @@ fn word(status: impl Serialize) -> String {
 
 /// Commits a command; returns the id that it has got.
 pub(crate) async fn submit(shim: &Shim, caller: &Caller, instance: InstanceId, command: Command) -> Result<CommandId> {
+    submit_for(shim, caller, caller.tenant(), instance, command).await
+}
+
+/// As [`submit`], for an instance of any tenant: for operators.
+pub(crate) async fn submit_for(
+    shim: &Shim,
+    caller: &Caller,
+    tenant: &TenantId,
+    instance: InstanceId,
+    command: Command,
+) -> Result<CommandId> {
     let command_id = CommandId(random::uuid()?);
     let envelope = Envelope {
         version: ENVELOPE_VERSION,
         command_id,
-        tenant: caller.tenant().clone(),
+        tenant: tenant.clone(),
         principal: caller.principal.user_id.clone(),
         request_id: caller.request_id.clone(),
         issued_at: shim.control.now(),

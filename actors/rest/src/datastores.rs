@@ -69,6 +69,20 @@ struct OneVersion<'a> {
     version: VersionRow<'a>,
 }
 
+/// The provider knows its volume types by name.
+#[derive(Serialize)]
+struct VolumeTypeRow<'a> {
+    id: &'a str,
+    name: &'a str,
+    is_public: bool,
+    description: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct VolumeTypeList<'a> {
+    volume_types: Vec<VolumeTypeRow<'a>>,
+}
+
 pub(crate) async fn list(shim: Data<Shim>, caller: Caller) -> HttpResponse {
     let catalogue = shim.control.catalogue();
     let visible = catalogue.datastores.iter().filter(|datastore| is_visible(datastore, &caller));
@@ -115,11 +129,23 @@ pub(crate) async fn show_version_by_id(
 ) -> Result<HttpResponse> {
     let (_, id) = path.into_inner();
     let catalogue = shim.control.catalogue();
-    let (datastore, version) = uuid_of(&id)
-        .and_then(|uuid| catalogue.version_by_id(uuid))
-        .filter(|(_, version)| version.active || caller.principal.is_admin())
-        .ok_or_else(|| no_version(&id))?;
+    let (datastore, version) = find_version_by_id(&catalogue, &caller, &id)?;
     Ok(answer(version, &caller, datastore))
+}
+
+/// All of them: nothing restricts a version's volume types.
+pub(crate) async fn list_volume_types(
+    shim: Data<Shim>,
+    caller: Caller,
+    path: Path<(String, String, String)>,
+) -> Result<HttpResponse> {
+    let (_, datastore, version) = path.into_inner();
+    let catalogue = shim.control.catalogue();
+    let datastore = find(&catalogue, &caller, &datastore)?;
+    find_version(datastore, &caller, &version)?;
+    let types = catalogue.volume_types.iter();
+    let volume_types = types.map(|name| VolumeTypeRow { id: name, name, is_public: true, description: None }).collect();
+    Ok(HttpResponse::Ok().json(VolumeTypeList { volume_types }))
 }
 
 /// A datastore that the caller may see, by id or name. Errors: 404.
@@ -140,6 +166,18 @@ pub(crate) fn find_version<'a>(
         .version(id_or_name)
         .filter(|version| version.active || caller.principal.is_admin())
         .ok_or_else(|| no_version(id_or_name))
+}
+
+/// A version that the caller may see, by its id alone. Errors: as [`find_version`].
+pub(crate) fn find_version_by_id<'a>(
+    catalogue: &'a Catalogue,
+    caller: &Caller,
+    id: &str,
+) -> Result<(&'a Datastore, &'a DatastoreVersion)> {
+    uuid_of(id)
+        .and_then(|uuid| catalogue.version_by_id(uuid))
+        .filter(|(_, version)| version.active || caller.principal.is_admin())
+        .ok_or_else(|| no_version(id))
 }
 
 pub(crate) fn no_version(id_or_name: &str) -> Error {

@@ -12,7 +12,8 @@
 //! * `commands` – from a request to a committed command;
 //! * [`tls`] – the certificate, where the API is served over TLS;
 //! * one file (or directory) per resource: `versions`, `flavors`, `datastores`, `instances`, `databases`, `users`,
-//!   `root`, `limits`, `quotas`, `keystone`, `probes`.
+//!   `root`, `limits`, `quotas`, `keystone`, `probes`, and `mgmt` for admins;
+//! * `unbuilt`, `shape` – the routes of powers that are not built, which check and refuse.
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
@@ -26,6 +27,7 @@ use actix_web::{
 use coffer_ports::identity::Identity;
 use prometheus::Registry;
 
+pub use crate::routes::{Listed, routes};
 use crate::{config::Config, control::ControlPlane, telemetry::Metrics, tls::Certificates};
 
 mod auth;
@@ -43,6 +45,7 @@ mod instances;
 mod keystone;
 mod limits;
 mod links;
+mod mgmt;
 mod observe;
 mod paging;
 mod probes;
@@ -53,9 +56,11 @@ mod request_id;
 mod root;
 mod routes;
 mod schema;
+mod shape;
 pub mod telemetry;
 mod times;
 pub mod tls;
+mod unbuilt;
 mod user_changes;
 mod users;
 mod versions;

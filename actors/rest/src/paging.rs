@@ -19,6 +19,8 @@ pub(crate) const PAGE_SIZE: usize = 20;
 /// Which page is asked for.
 pub(crate) struct Page {
     pub limit: usize,
+    /// As many entries as the query asks for, cut by nothing.
+    pub wanted: usize,
     /// As the query has it, decoded once.
     marker: Option<String>,
     query: Vec<(String, String)>,
@@ -38,12 +40,12 @@ impl Page {
     fn of(request: &HttpRequest) -> Result<Self> {
         let query = parse_query(request.query_string());
         let value = |key: &str| query.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.clone());
-        let limit = match value("limit") {
+        let wanted = match value("limit") {
             None => PAGE_SIZE,
             Some(text) => match text.parse::<u64>() {
                 // Trove takes 0 as no word on the matter.
                 Ok(0) => PAGE_SIZE,
-                Ok(limit) => usize::try_from(limit).map_or(PAGE_SIZE, |limit| limit.min(PAGE_SIZE)),
+                Ok(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
                 Err(_) => {
                     return Err(Error::bad_request(
                         "The query parameter 'limit' must be a whole number, not negative.",
@@ -52,7 +54,7 @@ impl Page {
             },
         };
         let url = Base::of(request).join(request.uri().path());
-        Ok(Self { limit, marker: value("marker"), query, url })
+        Ok(Self { limit: wanted.min(PAGE_SIZE), wanted, marker: value("marker"), query, url })
     }
 
     /// A page of `items`, which are sorted by `key`; keys are the markers.
@@ -78,7 +80,13 @@ impl Page {
         [NextLink { rel: "next", href: format!("{}?{}", self.url, format_query(&query)) }]
     }
 
-    fn text_marker(&self) -> Option<String> {
+    /// What the query has under this key.
+    pub fn queried(&self, key: &str) -> Option<&str> {
+        self.query.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// The marker as [`Self::next`] had its key.
+    pub fn text_marker(&self) -> Option<String> {
         self.marker.as_deref().map(unquote)
     }
 

@@ -1,33 +1,72 @@
 //! Every path of the API.
 //!
 //! A route is a path with a method: a known path with another method is no route, and both get 404, as with Trove.
+//! Paths are kept as data, [`At`], so that [`routes`] can tell them to the tests that hold documents and other lists
+//! against the code.
 
 use actix_web::{
-    HttpResponse, Resource, Route,
+    FromRequest, Handler, HttpResponse, Responder, Route,
+    http::Method,
     middleware::from_fn,
-    web::{self, ServiceConfig, delete, get, patch, post, put},
+    web::{self, ServiceConfig},
 };
 
 use crate::{
-    auth, databases, datastores, error::Error, flavors, grants, instances, keystone, limits, probes, quotas, root,
-    user_changes, users, versions,
+    auth, databases, datastores, error::Error, flavors, grants, instances, keystone, limits, mgmt, probes, quotas,
+    root, unbuilt, user_changes, users, versions,
 };
 
-pub(crate) fn configure(services: &mut ServiceConfig, serve_identity: bool) {
-    services
-        .route("/", get().to(versions::list))
-        .route("/v1.0", get().to(versions::show))
-        .route("/v1.0/", get().to(versions::show))
-        .route("/healthcheck", get().to(probes::healthcheck))
-        .route("/healthz", get().to(probes::healthz))
-        .route("/readyz", get().to(probes::readyz))
-        .route("/metrics", get().to(probes::metrics));
-    if serve_identity {
-        services
-            .route("/v3", get().to(keystone::version))
-            .route("/v3/", get().to(keystone::version))
-            .route("/v3/auth/tokens", post().to(keystone::issue_token));
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
+
+/// A path with the methods that it has.
+pub(crate) struct At {
+    path: &'static str,
+    methods: Vec<Served>,
+}
+
+struct Served {
+    method: Method,
+    route: Route,
+    is_built: bool,
+}
+
+/// A path without methods yet.
+fn at(path: &'static str) -> At {
+    At { path, methods: Vec::new() }
+}
+
+impl At {
+    fn on<F, Args>(mut self, method: Method, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let route = web::method(method.clone()).to(handler);
+        self.methods.push(Served { method, route, is_built: true });
+        self
     }
+}
+
+/// `paths` with the routes that only check.
+fn and_unbuilt(mut paths: Vec<At>, rows: &'static [unbuilt::Row]) -> Vec<At> {
+    for row in rows {
+        let index = paths.iter().position(|at| at.path == row.path).unwrap_or_else(|| {
+            paths.push(at(row.path));
+            paths.len() - 1
+        });
+        let route = web::method(row.method.clone()).to(row.handler());
+        paths[index].methods.push(Served { method: row.method.clone(), route, is_built: false });
+    }
+    paths
+}
+
+pub(crate) fn configure(services: &mut ServiceConfig, serve_identity: bool) {
+    register(services, without_tenant(serve_identity));
     services.service(
         web::scope("/v1.0/{tenant}")
             .wrap(from_fn(auth::authenticate))
@@ -36,57 +75,122 @@ pub(crate) fn configure(services: &mut ServiceConfig, serve_identity: bool) {
     );
 }
 
+/// A route of this API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub method: Method,
+    /// With names in braces, which are the same for the same thing.
+    pub path: String,
+    /// Whether it does what it is for; else it checks the request and says that it cannot.
+    pub is_built: bool,
+}
+
+/// Every route that is served, in no particular order.
+pub fn routes() -> Vec<Listed> {
+    let below = |prefix: &'static str, paths: Vec<At>| {
+        paths.into_iter().flat_map(move |at| {
+            at.methods.into_iter().map(move |Served { method, is_built, .. }| Listed {
+                method,
+                path: format!("{prefix}{}", at.path),
+                is_built,
+            })
+        })
+    };
+    below("", without_tenant(true))
+        .chain(below(TENANT, often_asked()))
+        .chain(below(INSTANCE, of_an_instance()))
+        .chain(below(TENANT, of_a_tenant()))
+        .collect()
+}
+
+const TENANT: &str = "/v1.0/{tenant}";
+const INSTANCE: &str = "/v1.0/{tenant}/instances/{instance}";
+
 /// Looked through one after the other for each request, each with a pattern to match: what is asked most stands first,
 /// and what is of one instance is matched below one pattern.
 fn tenant_routes(services: &mut ServiceConfig) {
-    services
-        .service(resource("/instances", [get().to(instances::list), post().to(instances::create::create)]))
-        .route("/instances/detail", get().to(instances::list_detailed))
-        .service(web::scope("/instances/{instance}").configure(instance_routes).default_service(web::to(not_found)))
-        .route("/flavors", get().to(flavors::list))
-        .route("/flavors/{flavor}", get().to(flavors::show))
-        .route("/datastores", get().to(datastores::list))
-        .route("/datastores/versions/{version}", get().to(datastores::show_version_by_id))
-        .route("/datastores/{datastore}", get().to(datastores::show))
-        .route("/datastores/{datastore}/versions", get().to(datastores::list_versions))
-        .route("/datastores/{datastore}/versions/{version}", get().to(datastores::show_version))
-        .route("/datastores/{datastore}/versions/{version}/flavors", get().to(flavors::list_of_version))
-        .route("/limits", get().to(limits::list))
-        .route("/mgmt/quotas/{id}", get().to(quotas::show));
+    register(services, often_asked());
+    let of_one = web::scope("/instances/{instance}").configure(|services| register(services, of_an_instance()));
+    services.service(of_one.default_service(web::to(not_found)));
+    register(services, of_a_tenant());
 }
 
-fn instance_routes(services: &mut ServiceConfig) {
-    services
-        .service(resource(
-            "",
-            [
-                get().to(instances::show),
-                delete().to(instances::delete),
-                put().to(instances::update::update),
-                patch().to(instances::update::update),
-            ],
-        ))
-        .route("/action", post().to(instances::action::act))
-        .route("/journal", get().to(instances::journal::list))
-        .service(resource("/databases", [get().to(databases::list), post().to(databases::create)]))
-        .service(resource("/databases/{database}", [get().to(databases::show), delete().to(databases::delete)]))
-        .service(resource(
-            "/users",
-            [get().to(users::list), post().to(users::create), put().to(user_changes::change_passwords)],
-        ))
-        .service(resource(
-            "/users/{user}",
-            [get().to(users::show), put().to(user_changes::change), delete().to(users::delete)],
-        ))
-        .service(resource("/users/{user}/databases", [get().to(grants::list), put().to(grants::grant)]))
-        .route("/users/{user}/databases/{database}", delete().to(grants::revoke))
-        .service(resource("/root", [get().to(root::show), post().to(root::enable), delete().to(root::disable)]));
+fn register(services: &mut ServiceConfig, paths: Vec<At>) {
+    for at in paths {
+        let routes = at.methods.into_iter().map(|served| served.route);
+        let resource = routes.fold(web::resource(at.path), actix_web::Resource::route);
+        services.service(resource.default_service(web::to(not_found)));
+    }
 }
 
-/// A path with several methods.
-fn resource<const N: usize>(path: &str, methods: [Route; N]) -> Resource {
-    let resource = methods.into_iter().fold(web::resource(path), Resource::route);
-    resource.default_service(web::to(not_found))
+fn without_tenant(serve_identity: bool) -> Vec<At> {
+    let mut paths = vec![
+        at("/").on(GET, versions::list),
+        at("/v1.0").on(GET, versions::show),
+        at("/v1.0/").on(GET, versions::show),
+        at("/healthcheck").on(GET, probes::healthcheck),
+        at("/healthz").on(GET, probes::healthz),
+        at("/readyz").on(GET, probes::readyz),
+        at("/metrics").on(GET, probes::metrics),
+    ];
+    if serve_identity {
+        paths.extend([
+            at("/v3").on(GET, keystone::version),
+            at("/v3/").on(GET, keystone::version),
+            at("/v3/auth/tokens").on(POST, keystone::issue_token),
+        ]);
+    }
+    paths
+}
+
+fn often_asked() -> Vec<At> {
+    vec![
+        at("/instances").on(GET, instances::list).on(POST, instances::create::create),
+        at("/instances/detail").on(GET, instances::list_detailed),
+    ]
+}
+
+fn of_a_tenant() -> Vec<At> {
+    let paths = vec![
+        at("/flavors").on(GET, flavors::list),
+        at("/flavors/{flavor}").on(GET, flavors::show),
+        at("/datastores").on(GET, datastores::list),
+        at("/datastores/versions/{version}").on(GET, datastores::show_version_by_id),
+        at("/datastores/{datastore}").on(GET, datastores::show),
+        at("/datastores/{datastore}/versions").on(GET, datastores::list_versions),
+        at("/datastores/{datastore}/versions/{version}").on(GET, datastores::show_version),
+        at("/datastores/{datastore}/versions/{version}/flavors").on(GET, flavors::list_of_version),
+        at("/datastores/{datastore}/versions/{version}/volume-types").on(GET, datastores::list_volume_types),
+        at("/limits").on(GET, limits::list),
+        at("/mgmt/quotas/{id}").on(GET, quotas::show),
+        at("/mgmt/instances").on(GET, mgmt::instances::list),
+        at("/mgmt/instances/{instance}").on(GET, mgmt::instances::show),
+        at("/mgmt/instances/{instance}/action").on(POST, mgmt::instances::act),
+        at("/mgmt/instances/{instance}/root").on(GET, mgmt::instances::root),
+        at("/mgmt/datastore-versions").on(GET, mgmt::datastore_versions::list),
+        at("/mgmt/datastore-versions/{version}").on(GET, mgmt::datastore_versions::show),
+    ];
+    and_unbuilt(paths, unbuilt::table::OF_A_TENANT)
+}
+
+fn of_an_instance() -> Vec<At> {
+    let paths = vec![
+        at("")
+            .on(GET, instances::show)
+            .on(DELETE, instances::delete)
+            .on(PUT, instances::update::update)
+            .on(PATCH, instances::update::update),
+        at("/action").on(POST, instances::action::act),
+        at("/journal").on(GET, instances::journal::list),
+        at("/databases").on(GET, databases::list).on(POST, databases::create),
+        at("/databases/{database}").on(GET, databases::show).on(DELETE, databases::delete),
+        at("/users").on(GET, users::list).on(POST, users::create).on(PUT, user_changes::change_passwords),
+        at("/users/{user}").on(GET, users::show).on(PUT, user_changes::change).on(DELETE, users::delete),
+        at("/users/{user}/databases").on(GET, grants::list).on(PUT, grants::grant),
+        at("/users/{user}/databases/{database}").on(DELETE, grants::revoke),
+        at("/root").on(GET, root::show).on(POST, root::enable).on(DELETE, root::disable),
+    ];
+    and_unbuilt(paths, unbuilt::table::OF_AN_INSTANCE)
 }
 
 /// The answer to all that is no route.

@@ -25,10 +25,7 @@ impl<'a> Node<'a> {
 
     /// The one key that a body is wrapped in.
     pub fn root(body: &'a Value, key: &str) -> Result<Self> {
-        let body = Self::body(body);
-        let object = body.object()?;
-        let value = object.get(key).ok_or_else(|| body.fails(format!("'{key}' is a required property")))?;
-        Ok(Self { value, path: key.to_owned() })
+        Self::body(body).required(key)
     }
 
     pub fn required(&self, key: &str) -> Result<Self> {
@@ -36,7 +33,8 @@ impl<'a> Node<'a> {
     }
 
     pub fn optional(&self, key: &str) -> Result<Option<Self>> {
-        Ok(self.object()?.get(key).map(|value| Self { value, path: format!("{}['{key}']", self.path) }))
+        let path = || if self.path.is_empty() { key.to_owned() } else { format!("{}['{key}']", self.path) };
+        Ok(self.object()?.get(key).map(|value| Self { value, path: path() }))
     }
 
     /// As [`Self::optional`], where `null` means absent as well.
@@ -102,6 +100,11 @@ impl<'a> Node<'a> {
         Error::bad_request(format!("Validation error: {place} {}", message.as_ref()))
     }
 
+    /// The refusal of a key that an object may not have.
+    pub fn unexpected(&self, key: &str) -> Error {
+        self.fails(format!("Additional properties are not allowed ('{}' was unexpected)", key.escape_debug()))
+    }
+
     pub fn mistyped(&self, wanted: &str) -> Error {
         self.fails(format!("{} is not of type '{wanted}'", self.shown()))
     }
@@ -109,7 +112,7 @@ impl<'a> Node<'a> {
     /// The value as Python would print it, cut short; a password not at all.
     pub fn shown(&self) -> String {
         const SHOWN: usize = 64;
-        if self.path.ends_with("['password']") {
+        if self.path == "password" || self.path.ends_with("['password']") {
             return "the value".into();
         }
         match self.value {

@@ -39,8 +39,7 @@ pub(crate) async fn change(
         return Err(wanted.fails("{} should be non-empty"));
     }
     if let Some(key) = keys.iter().find(|key| !ATTRIBUTES.contains(key)) {
-        let key = key.escape_debug();
-        return Err(wanted.fails(format!("Additional properties are not allowed ('{key}' was unexpected)")));
+        return Err(wanted.unexpected(key));
     }
     let name = wanted.parsed("name", |node| node.non_empty().map(str::to_owned))?;
     let host = wanted.parsed("host", |node| node.text().map(str::to_owned))?;

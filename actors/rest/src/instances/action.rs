@@ -53,6 +53,7 @@ pub(crate) async fn act(
             Ok(accepted())
         }
         _ if ABSENT.contains(&action) => {
+            body.required(action)?.check_object()?;
             Err(Error::not_implemented(format!("The action '{action}' is not supported yet.")))
         }
         _ => Err(Error::bad_request(format!("Invalid instance action: {}", action.escape_debug()))),
@@ -62,8 +63,7 @@ pub(crate) async fn act(
 /// A reset is for operators; an owner may ask for one to delete the instance by force.
 fn forces_delete(reset: &Node<'_>) -> Result<bool> {
     if let Some(key) = reset.keys()?.find(|key| *key != "force_delete") {
-        let key = key.escape_debug();
-        return Err(reset.fails(format!("Additional properties are not allowed ('{key}' was unexpected)")));
+        return Err(reset.unexpected(key));
     }
     Ok(reset.parsed("force_delete", Node::boolean)?.unwrap_or(false))
 }

@@ -64,7 +64,7 @@ fn resolve(shim: &Shim, caller: &Caller, order: Order<'_>, id: InstanceId) -> Re
 }
 
 /// The named version, or the defaults: of the catalogue for the datastore, of the datastore for its version.
-fn choose_version<'a>(
+pub(crate) fn choose_version<'a>(
     catalogue: &'a Catalogue,
     caller: &Caller,
     choice: &DatastoreChoice<'_>,

@@ -14,6 +14,7 @@ use crate::{
     databases,
     error::{Error, Result},
     schema::Node,
+    shape::{Key, Shape},
     users::{self, UserRequest},
 };
 
@@ -78,16 +79,23 @@ impl<'a> Order<'a> {
     }
 }
 
+/// Wishes that Coffer cannot fulfil yet. A configuration group is named by its id or by a URL.
+const ABSENT: [Key; 5] = [
+    ("replica_of", Shape::Uuid),
+    ("slave_of", Shape::Uuid),
+    ("restorePoint", Shape::Object(&[("backupRef", Shape::Uuid)], &[])),
+    ("configuration", Shape::Name),
+    ("modules", Shape::List(&Shape::Object(&[("id", Shape::Uuid)], &[]))),
+];
+
 fn refuse_what_is_not_there(instance: &Node<'_>) -> Result<()> {
-    for key in ["replica_of", "slave_of", "restorePoint", "configuration"] {
-        if instance.non_null(key)?.is_some() {
+    for (key, shape) in &ABSENT {
+        let Some(wanted) = instance.non_null(key)? else { continue };
+        shape.check(&wanted)?;
+        // No modules at all are no wish.
+        if wanted.value().as_array().is_none_or(|items| !items.is_empty()) {
             return Err(not_supported(key));
         }
-    }
-    if let Some(modules) = instance.non_null("modules")?
-        && !modules.items()?.is_empty()
-    {
-        return Err(not_supported("modules"));
     }
     if let Some(count) = instance.optional("replica_count")? {
         let number = count.value().as_u64().ok_or_else(|| count.mistyped("integer"))?;
@@ -116,7 +124,12 @@ fn check_placement(instance: &Node<'_>) -> Result<()> {
             return Err(Error::bad_request(format!("Invalid locality '{locality}'. Must be one of ['{list}']")));
         }
     }
-    let Some(nics) = instance.optional("nics")? else { return Ok(()) };
+    instance.parsed("nics", check_nics)?;
+    Ok(())
+}
+
+/// One network or none.
+pub(crate) fn check_nics(nics: &Node<'_>) -> Result<()> {
     match &nics.items()?[..] {
         [] => Ok(()),
         [nic] => check_nic(nic),
@@ -127,7 +140,7 @@ fn check_placement(instance: &Node<'_>) -> Result<()> {
 fn check_nic(nic: &Node<'_>) -> Result<()> {
     const KEYS: [&str; 4] = ["net-id", "network_id", "subnet_id", "ip_address"];
     if let Some(key) = nic.keys()?.find(|key| !KEYS.contains(key)) {
-        return Err(nic.fails(format!("Additional properties are not allowed ('{key}' was unexpected)")));
+        return Err(nic.unexpected(key));
     }
     let mut has_network = false;
     for key in ["net-id", "network_id", "subnet_id"] {
@@ -174,7 +187,7 @@ pub(crate) fn volume<'a>(node: &Node<'a>) -> Result<Volume<'a>> {
     Ok(Volume { size_gib: digits.parse().ok(), shown_size: shown_size.chars().take(SHOWN).collect(), kind })
 }
 
-fn datastore<'a>(node: &Node<'a>) -> Result<DatastoreChoice<'a>> {
+pub(crate) fn datastore<'a>(node: &Node<'a>) -> Result<DatastoreChoice<'a>> {
     Ok(DatastoreChoice {
         datastore: node.parsed("type", Node::non_empty)?,
         version: node.parsed("version", Node::non_empty)?,
@@ -184,11 +197,13 @@ fn datastore<'a>(node: &Node<'a>) -> Result<DatastoreChoice<'a>> {
 
 fn access(node: &Node<'_>) -> Result<Access> {
     let is_public = node.parsed("is_public", Node::boolean)?;
-    let Some(list) = node.optional("allowed_cidrs")? else {
-        return Ok(Access { is_public, allowed_cidrs: None });
-    };
+    Ok(Access { is_public, allowed_cidrs: node.parsed("allowed_cidrs", cidrs)? })
+}
+
+/// IPv4 networks, each once.
+pub(crate) fn cidrs(list: &Node<'_>) -> Result<Vec<String>> {
     let mut seen = BTreeSet::new();
-    let mut allowed_cidrs = Vec::new();
+    let mut cidrs = Vec::new();
     for item in list.items()? {
         let cidr = item.text()?;
         if !is_cidr(cidr) {
@@ -197,9 +212,9 @@ fn access(node: &Node<'_>) -> Result<Access> {
         if !seen.insert(cidr) {
             return Err(list.fails("[...] has non-unique elements"));
         }
-        allowed_cidrs.push(cidr.to_owned());
+        cidrs.push(cidr.to_owned());
     }
-    Ok(Access { is_public, allowed_cidrs: Some(allowed_cidrs) })
+    Ok(cidrs)
 }
 
 /// `a.b.c.d` or `a.b.c.d/n`.

@@ -14,10 +14,17 @@ use crate::{
     error::{Error, Result},
     routes::accepted,
     schema::Node,
+    shape::{Key, Shape},
 };
 
 /// What else can be named: at most one of them besides the name. `slave_of` is the old word for `replica_of`.
-const CHANGES: [&str; 5] = ["configuration", "replica_of", "datastore_version", "access", "slave_of"];
+const CHANGES: [Key; 5] = [
+    ("configuration", Shape::UuidOrNull),
+    ("replica_of", Shape::Any),
+    ("datastore_version", Shape::Name),
+    ("access", Shape::Closed(&[], &[("is_public", Shape::Boolean), ("allowed_cidrs", Shape::Cidrs)])),
+    ("slave_of", Shape::Any),
+];
 
 /// No change at all detaches the configuration, as `null` does. As long as none can be attached, that is nothing to do.
 pub(crate) async fn update(
@@ -30,9 +37,11 @@ pub(crate) async fn update(
     let wanted = Node::root(body.required()?, "instance")?;
     let name = wanted.parsed("name", |node| node.non_empty().map(str::to_owned))?;
     let changes: Vec<&str> = wanted.keys()?.filter(|key| *key != "name").collect();
-    if let Some(key) = changes.iter().find(|key| !CHANGES.contains(key)) {
-        let key = key.escape_debug();
-        return Err(wanted.fails(format!("Additional properties are not allowed ('{key}' was unexpected)")));
+    if let Some(key) = changes.iter().find(|key| !CHANGES.iter().any(|(known, _)| known == *key)) {
+        return Err(wanted.unexpected(key));
+    }
+    for (key, shape) in &CHANGES {
+        wanted.parsed(key, |node| shape.check(node))?;
     }
     if changes.len() > 1 {
         return Err(wanted.fails(format!("only one change can be made besides the name, not {}", changes.join(", "))));

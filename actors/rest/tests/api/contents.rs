@@ -100,7 +100,7 @@ fn bad_contents_are_refused_at_once() {
         ("users", r#"{"users": [{"name": "b'b", "password": "p1"}]}"#, "User name 'b'b' is not valid"),
         ("users", r#"{"users": [{"name": "bob", "password": "p1", "host": null}]}"#, "users[0]['host'] None"),
         ("root", r#"{"password": "a'b"}"#, "Password is not valid"),
-        ("root", r#"{"password": 7}"#, "['password'] the value is not of type 'string'"),
+        ("root", r#"{"password": 7}"#, "password the value is not of type 'string'"),
         ("root", "[]", "is not of type 'object'"),
     ] {
         let answer = api.post(&format!("{INSTANCE}/{path}"), body);

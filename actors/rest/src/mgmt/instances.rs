@@ -1,0 +1,230 @@
+//! The instances of all tenants.
+//!
+//! Pages go by a fixed order of tenants and ids. Trove's marker is an offset, which misses instances when others go.
+
+use std::cmp::Reverse;
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Path},
+};
+use coffer_domain::{
+    command::Command,
+    ids::{InstanceId, TenantId},
+    instance::{
+        shown,
+        view::{InstanceView, OperatingStatus, Status},
+    },
+};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    Shim,
+    body::Body,
+    caller::Caller,
+    commands::submit_for,
+    error::{Error, Result},
+    instances::view::{Extent, Render, read},
+    paging::Page,
+    request_id::uuid_of,
+    routes::accepted,
+    schema::Node,
+    times,
+};
+
+/// Entries of a page at most.
+const PAGE_SIZE: usize = 1000;
+
+/// What an instance has here besides what its tenant's admin sees.
+#[derive(Serialize)]
+struct ForOperators<'a> {
+    server: Option<Server<'a>>,
+    service_status: OperatingStatus,
+    deleted: bool,
+    deleted_at: Option<&'a str>,
+    task_description: &'static str,
+}
+
+/// What is known of it here: its host and status are the provider's to tell.
+#[derive(Serialize)]
+struct Server<'a> {
+    id: &'a str,
+    name: &'a str,
+    status: Option<&'a str>,
+    tenant_id: &'a str,
+    host: Option<&'a str>,
+}
+
+/// What one instance alone has besides.
+#[derive(Serialize)]
+struct Alone<'a> {
+    #[serde(flatten)]
+    for_operators: ForOperators<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root_enabled: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root_enabled_by: Option<&'a str>,
+    guest_status: GuestStatus,
+}
+
+#[derive(Serialize)]
+struct GuestStatus {
+    state_description: OperatingStatus,
+}
+
+#[derive(Serialize)]
+struct OneRootHistory<'a> {
+    root_history: RootHistory<'a>,
+}
+
+#[derive(Serialize)]
+struct RootHistory<'a> {
+    id: InstanceId,
+    enabled: String,
+    user: &'a str,
+}
+
+/// `?project_id=` names one tenant; `?deleted=true` finds nothing, since what is deleted is gone.
+pub(crate) async fn list(shim: Data<Shim>, caller: Caller, page: Page) -> Result<HttpResponse> {
+    caller.require_admin()?;
+    let limit = page.wanted.min(PAGE_SIZE);
+    let mut found = match page.queried("deleted") {
+        Some(word) if word.eq_ignore_ascii_case("true") => Vec::new(),
+        _ => after_marker(&shim, &page, limit + 1)?,
+    };
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|last| page.next(&format!("{}/{}", last.tenant, last.id)));
+    found.sort_by_key(|view| Reverse(view.created_at));
+    let render = Render::new(&shim, &caller);
+    let instances =
+        found.iter().map(|view| rendered(&render, view, &for_operators(view))).collect::<Result<Vec<_>>>()?;
+    let links = match &next {
+        Some(_) => format!(",\"links\":{}", text(&next)?),
+        None => String::new(),
+    };
+    Ok(answer(format!("{{\"instances\":[{}]{links}}}", instances.join(","))))
+}
+
+/// Of all tenants, or of the one that the query names, whose instances stand together.
+fn after_marker(shim: &Shim, page: &Page, limit: usize) -> Result<Vec<InstanceView>> {
+    let project = page.queried("project_id").filter(|project| !project.is_empty());
+    let first = project.map(|project| (TenantId(project.to_owned()), InstanceId(Uuid::nil())));
+    let marker = page.text_marker().as_deref().and_then(place).or(first);
+    let mut found = shim.control.everyones_after(marker.as_ref(), limit)?;
+    found.retain(|view| project.is_none_or(|project| view.tenant.0 == project));
+    Ok(found)
+}
+
+/// A marker as a place in the order; any other text is none.
+fn place(marker: &str) -> Option<(TenantId, InstanceId)> {
+    let (tenant, id) = marker.rsplit_once('/')?;
+    Some((TenantId(tenant.to_owned()), InstanceId(uuid_of(id)?)))
+}
+
+pub(crate) async fn show(shim: Data<Shim>, caller: Caller, path: Path<(String, String)>) -> Result<HttpResponse> {
+    caller.require_admin()?;
+    let view = find(&shim, &path.1)?;
+    let last = view.root_last_enabled.as_ref();
+    let alone = Alone {
+        for_operators: for_operators(&view),
+        root_enabled: last.map(|root| times::trove(root.enabled_at)),
+        root_enabled_by: last.map(|root| root.user.as_str()),
+        guest_status: GuestStatus { state_description: view.operating_status },
+    };
+    let instance = rendered(&Render::new(&shim, &caller), &view, &alone)?;
+    Ok(answer(format!("{{\"instance\":{instance}}}")))
+}
+
+/// Who enabled root last, and when.
+pub(crate) async fn root(shim: Data<Shim>, caller: Caller, path: Path<(String, String)>) -> Result<HttpResponse> {
+    caller.require_admin()?;
+    let view = find(&shim, &path.1)?;
+    let last = view.root_last_enabled.as_ref();
+    let root_history = RootHistory {
+        id: view.id,
+        enabled: last.map_or("Never".into(), |root| times::trove(root.enabled_at)),
+        user: last.map_or("Nobody", |root| &root.user),
+    };
+    Ok(HttpResponse::Ok().json(OneRootHistory { root_history }))
+}
+
+/// A reboot restarts the engine: that is what of a server can be rebooted without asking where it runs.
+pub(crate) async fn act(
+    shim: Data<Shim>,
+    caller: Caller,
+    path: Path<(String, String)>,
+    body: Body,
+) -> Result<HttpResponse> {
+    caller.require_admin()?;
+    let body = Node::body(body.required()?);
+    let keys: Vec<&str> = body.keys()?.collect();
+    let [action] = keys[..] else {
+        return Err(Error::bad_request("Invalid request body: it must have exactly one key, the action."));
+    };
+    let wanted = body.required(action)?;
+    let command = match action {
+        "reboot" => Ok(Command::Restart),
+        "reset-task-status" => Ok(Command::ResetStatus { force_delete: false }),
+        "stop" | "migrate" => Err(action),
+        "rebuild" => {
+            if let Some(key) = wanted.keys()?.find(|key| *key != "image_id") {
+                return Err(wanted.unexpected(key));
+            }
+            wanted.required("image_id")?.uuid()?;
+            Err(action)
+        }
+        _ => return Err(Error::bad_request(format!("Invalid instance action: {}", action.escape_debug()))),
+    };
+    wanted.check_object()?;
+    let view = find(&shim, &path.1)?;
+    let command =
+        command.map_err(|action| Error::not_implemented(format!("The action '{action}' is not supported yet.")))?;
+    submit_for(&shim, &caller, &view.tenant, view.id, command).await?;
+    Ok(accepted())
+}
+
+/// An instance of any tenant.
+pub(crate) fn find(shim: &Shim, id: &str) -> Result<InstanceView> {
+    let absent = || Error::no_resource(id);
+    let instance = uuid_of(id).map(InstanceId).ok_or_else(absent)?;
+    let tenant = shim.control.owner(instance)?.ok_or_else(absent)?;
+    shim.control.instance(&tenant, instance)?.ok_or_else(absent)
+}
+
+fn for_operators(view: &InstanceView) -> ForOperators<'_> {
+    let server = |id| Server { id, name: &view.name, status: None, tenant_id: &view.tenant.0, host: None };
+    ForOperators {
+        server: view.server_id.as_deref().map(server),
+        service_status: view.operating_status,
+        deleted: false,
+        deleted_at: None,
+        task_description: match view.status {
+            Status::Build => "The instance is building.",
+            Status::Reboot => "Rebooting the instance.",
+            Status::Resize => "Resizing the instance.",
+            Status::Shutdown => "Deleting the instance.",
+            Status::Active | Status::Error => "No tasks for the instance.",
+        },
+    }
+}
+
+/// The instance in detail as a JSON object, with more members.
+fn rendered(render: &Render, view: &InstanceView, more: &impl Serialize) -> Result<String> {
+    let row = shown::row(view);
+    let mut out = String::new();
+    render.write(&mut out, view.id, &read(&row)?, Extent::Detailed);
+    out.pop();
+    out.push(',');
+    out.push_str(text(more)?.split_at(1).1);
+    Ok(out)
+}
+
+fn text(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::internal(error.to_string()))
+}
+
+fn answer(body: String) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(body)
+}

@@ -1,0 +1,4 @@
+//! What only admins are shown: below `/mgmt`, where anybody else gets 401.
+
+pub(crate) mod datastore_versions;
+pub(crate) mod instances;
