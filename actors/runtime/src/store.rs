@@ -144,7 +144,7 @@ impl Store {
         Ok(self.instance(partition, tenant, id)?.as_ref().map(view::view))
     }
 
-    /// What a GET shows of an instance: a row for [`Shown`].
+    /// What a GET shows of an instance: a row for [`shown::Shown`].
     pub fn shown(&self, partition: u32, tenant: &TenantId, id: InstanceId) -> Result<Option<Vec<u8>>, StoreError> {
         let key = keys::instance(partition, tenant, id);
         let Some(row) = self.db.get_pinned_cf(self.family(Space::View), &key)? else { return Ok(None) };
