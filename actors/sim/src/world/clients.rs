@@ -69,7 +69,7 @@ impl World {
         let Some(order) = self.ledger.orders.get_mut(&command) else { return };
         match answer {
             None => self.send_again(command),
-            Some(Err(rejection)) if rejection.kind == RejectionKind::Busy => {
+            Some(Err(rejection)) if matches!(rejection.kind, RejectionKind::Busy | RejectionKind::NoRoom) => {
                 self.desk.tell("client", format_args!("hears for {command}: {rejection}"));
                 self.send_again(command);
             }

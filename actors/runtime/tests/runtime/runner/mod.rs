@@ -209,7 +209,7 @@ fn while_nothing_can_be_written_everything_is_refused_and_nothing_is_done_again_
         for number in 2..4 {
             let order = envelope(command_id(number.into()), instance(number), create(instance(number)), solo.now());
             let refused = solo.ask(&order).await.unwrap_err();
-            assert_eq!(refused.kind, RejectionKind::Busy);
+            assert_eq!(refused.kind, RejectionKind::NoRoom);
             assert!(refused.message.contains("full or failing"), "{refused}");
         }
         let asked = (solo.metrics.commits_refused.get(), solo.cloud.calls().begun("ensure_volume"));
