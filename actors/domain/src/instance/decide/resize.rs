@@ -35,6 +35,7 @@ pub fn volume(
             "The new volume 'size' must be larger than the current volume size of '{size}'."
         )));
     }
+    commands::check_reachable(instance)?;
     // A provider grants a smaller size than what is there, and nobody would hear of the larger one any more.
     if let Some(in_doubt) = instance.resize.volume_gib.filter(|in_doubt| volume_gib < *in_doubt) {
         return Err(Rejection::invalid(format!(
