@@ -44,6 +44,13 @@ use session::{Challenges, SeenEnrols, Session};
 
 /// The volume's fill is told in steps of this many bytes.
 const GAUGE_STEP_BYTES: u64 = 1 << 20;
+/// Between two rounds of [`Links::tick`], and between two parts of one.
+const TICK: Millis = SECOND;
+const REST: Millis = 10;
+/// Agents that a part of a round looks at, at most …
+const LINKS_AT_ONCE: usize = 10_000;
+/// … and what it does for them: a challenge takes some 5 µs.
+const ACTS_AT_ONCE: usize = 200;
 
 /// What all links of a partition share.
 #[derive(Clone)]
@@ -403,14 +410,6 @@ impl Link {
         observations
     }
 }
-
-/// Between two rounds of [`Links::tick`], and between two parts of one.
-const TICK: Millis = SECOND;
-const REST: Millis = 10;
-/// Agents that a part of a round looks at, at most …
-const LINKS_AT_ONCE: usize = 10_000;
-/// … and what it does for them: a challenge takes some 5 µs.
-const ACTS_AT_ONCE: usize = 200;
 
 #[cfg(test)]
 mod tests;
