@@ -25,8 +25,12 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The caller's instance with this id, as a path names it.
 pub(crate) fn find(shim: &Shim, caller: &Caller, id: &str) -> Result<InstanceView> {
-    let instance = uuid_of(id).map(InstanceId).ok_or_else(|| Error::no_resource(id))?;
-    shim.control.instance(caller.tenant(), instance)?.ok_or_else(|| Error::no_resource(id))
+    shim.control.instance(caller.tenant(), instance_id(id)?)?.ok_or_else(|| Error::no_resource(id))
+}
+
+/// An id as a path names it; what is none names nothing.
+pub(crate) fn instance_id(id: &str) -> Result<InstanceId> {
+    uuid_of(id).map(InstanceId).ok_or_else(|| Error::no_resource(id))
 }
 
 /// As [`find`], when only its id is needed.
@@ -36,7 +40,7 @@ pub(crate) fn find_id(shim: &Shim, caller: &Caller, id: &str) -> Result<Instance
 
 /// As [`find`], as a row for [`coffer_domain::instance::shown::Shown`].
 pub(crate) fn find_shown(shim: &Shim, caller: &Caller, id: &str) -> Result<(InstanceId, Vec<u8>)> {
-    let instance = uuid_of(id).map(InstanceId).ok_or_else(|| Error::no_resource(id))?;
+    let instance = instance_id(id)?;
     let row = shim.control.shown(caller.tenant(), instance)?.ok_or_else(|| Error::no_resource(id))?;
     Ok((instance, row))
 }

@@ -28,10 +28,7 @@ pub(crate) async fn act(
 ) -> Result<HttpResponse> {
     let (_, id) = path.into_inner();
     let body = Node::body(body.required()?);
-    let keys: Vec<&str> = body.keys()?.collect();
-    let [action] = keys[..] else {
-        return Err(Error::bad_request("Invalid request body: it must have exactly one key, the action."));
-    };
+    let action = named_action(&body)?;
     let id = find_id(&shim, &caller, &id)?;
     match action {
         "restart" => {
@@ -57,6 +54,15 @@ pub(crate) async fn act(
             Err(Error::not_implemented(format!("The action '{action}' is not supported yet.")))
         }
         _ => Err(Error::bad_request(format!("Invalid instance action: {}", action.escape_debug()))),
+    }
+}
+
+/// The one key of a body.
+pub(crate) fn named_action<'a>(body: &Node<'a>) -> Result<&'a str> {
+    let keys: Vec<&str> = body.keys()?.collect();
+    match keys[..] {
+        [action] => Ok(action),
+        _ => Err(Error::bad_request("Invalid request body: it must have exactly one key, the action.")),
     }
 }
 

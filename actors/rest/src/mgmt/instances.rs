@@ -23,8 +23,9 @@ use crate::{
     Shim,
     body::Body,
     caller::Caller,
-    commands::submit_for,
+    commands::{instance_id, submit_for},
     error::{Error, Result},
+    instances::action::named_action,
     instances::view::{Extent, Render, read},
     paging::Page,
     request_id::uuid_of,
@@ -159,10 +160,7 @@ pub(crate) async fn act(
 ) -> Result<HttpResponse> {
     caller.require_admin()?;
     let body = Node::body(body.required()?);
-    let keys: Vec<&str> = body.keys()?.collect();
-    let [action] = keys[..] else {
-        return Err(Error::bad_request("Invalid request body: it must have exactly one key, the action."));
-    };
+    let action = named_action(&body)?;
     let wanted = body.required(action)?;
     let command = match action {
         "reboot" => Ok(Command::Restart),
@@ -188,7 +186,7 @@ pub(crate) async fn act(
 /// An instance of any tenant.
 pub(crate) fn find(shim: &Shim, id: &str) -> Result<InstanceView> {
     let absent = || Error::no_resource(id);
-    let instance = uuid_of(id).map(InstanceId).ok_or_else(absent)?;
+    let instance = instance_id(id)?;
     let tenant = shim.control.owner(instance)?.ok_or_else(absent)?;
     shim.control.instance(&tenant, instance)?.ok_or_else(absent)
 }
