@@ -40,6 +40,42 @@ pub fn usage(pid: Pid) -> Option<Usage> {
     parse_stat(&stat, rustix::param::clock_ticks_per_second(), rustix::param::page_size() as u64)
 }
 
+/// What a process has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Activity {
+    /// Processor time, in clock ticks.
+    pub ticks: u64,
+    /// Bytes that it has read and written.
+    pub transferred_bytes: u64,
+    /// A thread of it works, or waits for a disk or for a processor.
+    pub is_at_work: bool,
+}
+
+/// Processor time of a process that waits: its threads look at the clock now and then. (An idle MariaDB: one tick in
+/// 25 s.)
+const IDLE_TICKS: u64 = 10;
+
+impl Activity {
+    /// Whether the process was up to something since `before`.
+    pub fn is_more_than(self, before: Self) -> bool {
+        self.is_at_work || self.transferred_bytes != before.transferred_bytes || self.ticks > before.ticks + IDLE_TICKS
+    }
+}
+
+/// What a process has done so far; `None` when it is gone.
+pub fn activity(pid: Pid) -> Option<Activity> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (ticks_a_second, page_bytes) = (1, 1);
+    let ticks = parse_stat(&stat, ticks_a_second, page_bytes)?.cpu_seconds as u64;
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+    let values = io.lines().filter_map(|line| line.split_once(": ")?.1.parse::<u64>().ok());
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+    let is_at_work = threads
+        .filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok())
+        .any(|stat| matches!(stat.rsplit_once(") ").map(|(_, rest)| rest.as_bytes()[0]), Some(b'R' | b'D')));
+    Some(Activity { ticks, transferred_bytes: values.sum(), is_at_work })
+}
+
 /// The fields of `proc_pid_stat(5)`: 14 and 15 are user and system time in clock ticks, 24 the resident pages. The
 /// program's name (field 2) is in parentheses and may hold spaces and parentheses itself.
 fn parse_stat(stat: &str, ticks_per_second: u64, page_bytes: u64) -> Option<Usage> {
@@ -69,5 +105,11 @@ mod tests {
         let mine = arguments(me).unwrap();
         assert!(find(|arguments| arguments == mine).contains(&me));
         assert!(usage(me).unwrap().resident_bytes > 0);
+        let doing_this = activity(me).unwrap();
+        assert!(doing_this.is_at_work && doing_this.is_more_than(doing_this));
+        let asleep = Activity { is_at_work: false, ..doing_this };
+        assert!(!Activity { ticks: asleep.ticks + 1, ..asleep }.is_more_than(asleep));
+        assert!(Activity { ticks: asleep.ticks + 100, ..asleep }.is_more_than(asleep));
+        assert!(Activity { transferred_bytes: asleep.transferred_bytes + 1, ..asleep }.is_more_than(asleep));
     }
 }

@@ -37,6 +37,10 @@ pub struct Pace {
     pub probe_timeout: Duration,
     /// Between two probes of an engine that is starting.
     pub start_interval: Duration,
+    /// How long a starting engine may do nothing at all, neither compute nor read nor write, before it is killed and
+    /// started again. However long its crash recovery takes, it works. (MariaDB 10.11.19 was seen to wait for a thread of
+    /// its own for ever, once in some hundred starts on a busy host.)
+    pub start_silence: Duration,
     /// How long an engine may take to stop before it is killed.
     pub stop_timeout: Duration,
     /// Before a crashed engine is started again; doubles with each crash …
@@ -53,6 +57,7 @@ impl Default for Pace {
             probe_interval: Duration::from_secs(5),
             probe_timeout: Duration::from_secs(5),
             start_interval: Duration::from_millis(50),
+            start_silence: Duration::from_secs(15),
             stop_timeout: Duration::from_secs(60),
             backoff_min: Duration::from_millis(200),
             backoff_max: Duration::from_secs(30),

@@ -16,7 +16,10 @@ use super::{
 use crate::{
     datastores::{Datastore, NotReady, Vitals},
     failure,
-    host::process::Process,
+    host::{
+        proc::{self, Activity},
+        process::Process,
+    },
     journal::Outcome,
     volume::Volume,
 };
@@ -31,6 +34,12 @@ enum Miss {
     /// It was refused, as it is while the engine starts.
     NotReady(NotReady),
     TimedOut,
+}
+
+/// How an engine that has not answered yet gets on.
+struct Start {
+    activity: Option<Activity>,
+    at: Instant,
 }
 
 type Probe = Pin<Box<dyn Future<Output = Result<Vitals, Miss>> + Send>>;
@@ -50,6 +59,8 @@ pub(super) struct Worker {
     /// When the next probe, or the next start of an engine that has none, is due.
     due: Instant,
     probes_missed: u32,
+    /// What a starting engine had done when it was last seen to do anything; absent once it is up.
+    start: Option<Start>,
     /// Crashes since the engine last settled: the exponent of the backoff.
     crashes: u32,
     /// Ends in a row before the engine was up.
@@ -81,6 +92,7 @@ impl Worker {
             probe: None,
             due: now,
             probes_missed: 0,
+            start: None,
             crashes: 0,
             failed_starts: 0,
             waiting: None,
@@ -206,6 +218,7 @@ impl Worker {
                 self.process = Some(process);
                 self.started_at = Instant::now();
                 self.probes_missed = 0;
+                self.start = Some(Start { activity: None, at: self.started_at });
                 self.due = self.started_at + self.pace.start_interval;
                 if *self.state.borrow() == EngineState::Crashed {
                     self.gauges.send_modify(|gauges| gauges.restarts_total += 1);
@@ -304,12 +317,16 @@ impl Worker {
 
     fn on_verdict(&mut self, verdict: Result<Vitals, Miss>) {
         self.probe = None;
+        if verdict.is_err() {
+            self.kill_if_hung();
+        }
         let is_starting = matches!(*self.state.borrow(), EngineState::Starting | EngineState::Crashed);
         match verdict {
             Ok(vitals) => {
                 self.gauges.send_modify(|gauges| gauges.vitals = vitals);
                 self.probes_missed = 0;
                 self.failed_starts = 0;
+                self.start = None;
                 self.enter(EngineState::Running);
                 self.answer(Ok(()));
             }
@@ -329,6 +346,23 @@ impl Worker {
         }
         let is_up = matches!(*self.state.borrow(), EngineState::Running | EngineState::Unresponsive);
         self.due = Instant::now() + if is_up { self.pace.probe_interval } else { self.pace.start_interval };
+    }
+
+    /// Kills an engine that has not been up and does nothing: its end starts it anew.
+    fn kill_if_hung(&mut self) {
+        let (Some(process), Some(start)) = (&self.process, &mut self.start) else { return };
+        let activity = proc::activity(process.pid());
+        if activity.zip(start.activity).is_none_or(|(now, before)| now.is_more_than(before)) {
+            *start = Start { activity, at: Instant::now() };
+            return;
+        }
+        let silent = start.at.elapsed();
+        if silent >= self.pace.start_silence {
+            tracing::error!(pid = %process.pid(), silent_s = silent.as_secs(), "the starting engine hangs: it is killed");
+            if let Err(error) = process.signal(Signal::KILL) {
+                tracing::warn!(%error, "the engine cannot be killed");
+            }
+        }
     }
 
     fn enter(&self, next: EngineState) {

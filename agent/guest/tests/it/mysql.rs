@@ -96,6 +96,25 @@ fn an_engine_that_hangs_is_told_and_recovers_when_it_answers() {
 }
 
 #[test]
+fn an_engine_that_hangs_before_it_was_up_is_started_anew() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let (datastore, supervisor) = open(&guest, brisk());
+        supervisor.prepare(settings()).await.unwrap();
+        drop((datastore, supervisor));
+        drop(guest.volume().await);
+        let hung = guest.engine();
+        kill_process(hung, Signal::STOP).unwrap();
+        let pace =
+            Pace { probe_timeout: Duration::from_millis(100), start_silence: Duration::from_millis(500), ..brisk() };
+        let (_, supervisor) = open(&guest, pace);
+        let mut state = supervisor.state();
+        timeout(DEADLINE, state.wait_for(|state| *state == EngineState::Running)).await.unwrap().unwrap();
+        assert_ne!(guest.engine(), hung);
+    });
+}
+
+#[test]
 fn an_engine_that_hangs_is_restarted_when_asked() {
     unprivileged::run(|| async {
         let guest = Guest::new();
