@@ -2,6 +2,7 @@
 //!
 //! * [`store`] – RocksDB and the form of its rows;
 //! * [`local_log`] – the log of a single host: one synced write per batch;
+//! * [`replicated_log`] – the log of several hosts: a changelog that a cluster keeps;
 //! * [`partition`] – one writer for its tenants: decide, commit, apply, answer, dispatch – in this order;
 //! * [`instances`] – one actor per instance, asked within that order;
 //! * [`runner`] – the loop that feeds a partition;
@@ -31,6 +32,7 @@ pub mod local_log;
 pub mod metrics;
 pub mod partition;
 pub mod post;
+pub mod replicated_log;
 pub mod room_watch;
 pub mod runner;
 pub mod runtime;

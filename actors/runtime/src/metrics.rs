@@ -42,6 +42,16 @@ const COMMITS_UNCERTAIN: Described = Described::counter(
 );
 const PARTITIONS_LOADED: Described =
     Described::counter("coffer_partitions_loaded_total", &[], "Partitions that were loaded from the store, or again.");
+const CHANGELOG_ROWS: Described = Described::counter(
+    "coffer_changelog_rows_total",
+    &[],
+    "Rows that a partition took from the changelog to be up to date.",
+);
+const STORE_WIPES: Described = Described::counter(
+    "coffer_store_wipes_total",
+    &[],
+    "Partitions whose rows were removed and built up anew, as the store had not followed the changelog for too long.",
+);
 const AGENT_MESSAGES: Described =
     Described::counter("coffer_agent_messages_total", &[], "Messages of agents that were taken in.");
 const AGENT_MESSAGES_REFUSED: Described = Described::counter(
@@ -121,6 +131,8 @@ pub fn described() -> Vec<Described> {
         COMMITS_REFUSED,
         COMMITS_UNCERTAIN,
         PARTITIONS_LOADED,
+        CHANGELOG_ROWS,
+        STORE_WIPES,
         AGENT_MESSAGES,
         AGENT_MESSAGES_REFUSED,
         AGENT_MESSAGES_DROPPED,
@@ -159,6 +171,8 @@ pub struct Metrics {
     pub commits_refused: IntCounter,
     pub commits_uncertain: IntCounter,
     pub partitions_loaded: IntCounter,
+    pub changelog_rows: IntCounter,
+    pub store_wipes: IntCounter,
     pub agent_messages: IntCounter,
     pub agent_messages_refused: IntCounterVec,
     pub agent_messages_dropped: IntCounter,
@@ -203,6 +217,8 @@ impl Metrics {
             commits_refused: register.counter(&COMMITS_REFUSED)?,
             commits_uncertain: register.counter(&COMMITS_UNCERTAIN)?,
             partitions_loaded: register.counter(&PARTITIONS_LOADED)?,
+            changelog_rows: register.counter(&CHANGELOG_ROWS)?,
+            store_wipes: register.counter(&STORE_WIPES)?,
             agent_messages: register.counter(&AGENT_MESSAGES)?,
             agent_messages_refused: register.counters(&AGENT_MESSAGES_REFUSED)?,
             agent_messages_dropped: register.counter(&AGENT_MESSAGES_DROPPED)?,

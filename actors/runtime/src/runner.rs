@@ -16,7 +16,11 @@ use coffer_domain::{
     rejection::{Rejection, RejectionKind},
     time::{MINUTE, Millis, SECOND, Timestamp},
 };
-use coffer_ports::{log::CommitError, telemetry::Happening, transport::Incoming};
+use coffer_ports::{
+    log::{Batch, CommitError, Space, Write},
+    telemetry::Happening,
+    transport::Incoming,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -24,6 +28,7 @@ use crate::{
     dispatcher::{Dispatcher, Ownership},
     link::{LinkParts, Links},
     partition::{Accepted, Item, Partition, Parts, StepError, Stepped},
+    store::{keys, rows},
 };
 use ended::EndedTasks;
 use reload::load;
@@ -110,11 +115,32 @@ pub enum RunnerError {
     },
     #[error("partition {partition} has panicked")]
     Panicked { partition: u32 },
+    #[error("partition {partition} cannot be taken over: {reason}")]
+    NotTakenOver {
+        partition: u32,
+        #[source]
+        reason: CommitError,
+    },
+    #[error("partition {partition} was taken over by another control plane: its epoch is {found}, and ours was {ours}")]
+    TakenOver { partition: u32, ours: u64, found: u64 },
 }
 
 impl Runner {
-    /// Takes the partition over; effects without an outcome are dispatched again.
-    pub fn take_over(
+    /// Becomes the partition's only owner, under an epoch that is written before anything is done in its name.
+    pub async fn own(partition: u32, parts: &RunnerParts) -> Result<Ownership, RunnerError> {
+        let Parts { log, store, .. } = &parts.partition;
+        let failed = |reason| RunnerError::NotTakenOver { partition, reason };
+        log.take_over(partition).await.map_err(failed)?;
+        let last = store.epoch(partition).map_err(|error| RunnerError::Step { partition, reason: error.into() })?;
+        let epoch = last + 1;
+        let row = Write { space: Space::Meta, key: keys::epoch(partition), value: Some(rows::encode(&epoch)) };
+        let batch = Batch { partition, writes: vec![row], ..Batch::default() };
+        log.commit(batch).await.map_err(failed)?;
+        Ok(Ownership { partition, epoch })
+    }
+
+    /// Loads what is owned; effects without an outcome are dispatched again.
+    pub fn load(
         ownership: Ownership,
         parts: RunnerParts,
         inbox: mpsc::Receiver<Message>,

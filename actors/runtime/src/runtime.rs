@@ -13,9 +13,10 @@ use coffer_domain::{
     time::{SECOND, Timestamp},
 };
 use coffer_ports::{
-    log::{Batch, CommitError, Log, Space, Write},
+    changelog::Changelog,
+    log::{Batch, Log, Space, Write},
     telemetry::Happening,
-    transport::{Delivery, Incoming, Start, Topic, Transport},
+    transport::{Delivery, Incoming, Kept, Start, Topic, Transport},
 };
 use coffer_protocol::topics;
 use tokio::sync::{mpsc, oneshot};
@@ -23,13 +24,14 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     borders::Borders,
     clock::Clock,
-    dispatcher::{Connectors, Dispatcher, Ownership},
+    dispatcher::{Connectors, Dispatcher},
     fullness,
     link::{LinkParts, cell_of},
     local_log::LocalLog,
     metrics::Metrics,
     partition::{Accepted, Parts},
     post::{self, Reports},
+    replicated_log::{self, ReplicatedLog},
     room_watch,
     runner::{INBOX, Message, Runner, RunnerError, RunnerParts},
     store::{Journal, Store, StoreError, keys, room::Standing, rows},
@@ -62,6 +64,8 @@ pub struct Config {
     pub catalogue: Arc<Catalogue>,
     pub limits: Arc<Limits>,
     pub metrics: Metrics,
+    /// What the store follows; it is the truth itself when there is none.
+    pub changelog: Option<Arc<dyn Changelog>>,
     /// Whether commands are taken from the topic `coffer.commands`, where whoever reaches the broker may write.
     pub open_intake: bool,
 }
@@ -71,8 +75,10 @@ pub struct Config {
 pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the epochs could not be written: {0}")]
-    Epoch(#[from] CommitError),
+    #[error(transparent)]
+    Changelog(#[from] replicated_log::OpenError),
+    #[error("the store follows the changelog {0}, and is no truth by itself: broker.log must be \"kafka\"")]
+    Follows(String),
     #[error("the log's thread did not start: {0}")]
     Thread(#[from] std::io::Error),
     #[error("the broker cannot be read: {0}")]
@@ -96,9 +102,7 @@ impl Runtime {
     /// Takes all partitions over and returns when they work. Must be called within an actix system on a multi-thread-capable host.
     pub async fn start(config: Config) -> Result<(Self, Failure), StartError> {
         let metrics = config.metrics;
-        let log: Arc<dyn Log> = Arc::new(LocalLog::start(config.store.clone(), &metrics.bounded)?);
-        let epochs = next_epochs(&config.store, &log).await?;
-
+        let log = open_log(&config.store, config.changelog, &config.clock, &metrics).await?;
         let dispatcher = Dispatcher::new(
             config.connectors,
             config.vault.clone(),
@@ -120,10 +124,9 @@ impl Runtime {
         let mut inboxes = Vec::new();
         let mut take_overs = Vec::new();
         let arbiters = start_arbiters();
-        for (partition, epoch) in (0..PARTITIONS).zip(epochs) {
+        for partition in 0..PARTITIONS {
             let (sender, inbox) = mpsc::channel(INBOX);
             post::watch(&metrics.bounded, fullness::PARTITION_INBOX, &sender);
-            let ownership = Ownership { partition, epoch };
             let outgoing = post::outgoing(config.transport.clone(), metrics.clone());
             let parts = RunnerParts {
                 partition: partition_parts.clone(),
@@ -135,7 +138,8 @@ impl Runtime {
             let (taken_over, is_taken_over) = oneshot::channel::<()>();
             arbiters[partition as usize % arbiters.len()].spawn(async move {
                 let mut end = End { failed, error: Some(RunnerError::Panicked { partition }) };
-                end.error = match Runner::take_over(ownership, parts, inbox, weak) {
+                let owned = Runner::own(partition, &parts).await;
+                end.error = match owned.and_then(|ownership| Runner::load(ownership, parts, inbox, weak)) {
                     Ok(runner) => {
                         // Nobody waits once another partition has failed.
                         let _ = taken_over.send(());
@@ -372,15 +376,36 @@ impl Drop for End {
     }
 }
 
+async fn open_log(
+    store: &Arc<Store>,
+    changelog: Option<Arc<dyn Changelog>>,
+    clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
+) -> Result<Arc<dyn Log>, StartError> {
+    match (changelog, store.follows()?) {
+        (Some(changelog), _) => {
+            Ok(Arc::new(ReplicatedLog::open(changelog, store.clone(), clock.clone(), metrics.clone()).await?))
+        }
+        (None, None) => Ok(Arc::new(LocalLog::start(store.clone(), &metrics.bounded)?)),
+        (None, Some(known)) => Err(StartError::Follows(known)),
+    }
+}
+
 /// The partition that a tenant is in.
 pub fn partition_of(tenant: &TenantId) -> u32 {
     topics::partition_of(&tenant.0, PARTITIONS)
 }
 
-/// The topics that a broker must have.
+/// The topic of the changelog, when a broker keeps one.
+pub fn changelog_topic() -> Topic {
+    let kept = Kept::LastOfEachKey { gone_known: replicated_log::GONE_KNOWN };
+    Topic { name: topics::STATE.to_owned(), partitions: PARTITIONS as i32, kept }
+}
+
+/// The topics that a broker must have in any case.
 pub fn topics() -> Vec<Topic> {
     let shared = PARTITIONS as i32;
-    let topic = |name: &str, partitions, retention| Topic { name: name.to_owned(), partitions, retention };
+    let topic = |name: &str, partitions, kept| Topic { name: name.to_owned(), partitions, kept: Kept::For(kept) };
     let mut topics =
         vec![topic(topics::COMMANDS, shared, COMMANDS_KEPT), topic(topics::TELEMETRY, shared, MESSAGES_KEPT)];
     topics.extend((0..PARTITIONS).map(|partition| topic(&topics::agents(&cell_of(partition)), 1, MESSAGES_KEPT)));
@@ -419,19 +444,6 @@ fn check_origin(envelope: &Envelope) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Each start owns its partitions under a new epoch, written before anything is done in its name.
-async fn next_epochs(store: &Store, log: &Arc<dyn Log>) -> Result<Vec<u64>, StartError> {
-    let mut epochs = Vec::new();
-    let mut batch = Batch::default();
-    for partition in 0..PARTITIONS {
-        let epoch = store.epoch(partition)? + 1;
-        epochs.push(epoch);
-        batch.writes.push(Write { space: Space::Meta, key: keys::epoch(partition), value: Some(rows::encode(&epoch)) });
-    }
-    log.commit(batch).await?;
-    Ok(epochs)
 }
 
 /// Starts by which epochs grow without anybody counting them, in a store that is put back from a copy: more than there

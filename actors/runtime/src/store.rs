@@ -3,6 +3,7 @@
 //! Reads take no lock and touch no actor. Only a [`coffer_ports::log::Log`] writes.
 
 mod everyone;
+pub mod follows;
 mod journal;
 pub mod keys;
 pub mod room;
@@ -122,6 +123,15 @@ impl Store {
     /// Writes batches as one, and returns when they are on disk. An error closes the store for writes until
     /// [`Store::look_for_room`] finds that they go through again.
     pub fn write(&self, batches: &[Batch]) -> Result<(), StoreError> {
+        self.write_all(batches, true)
+    }
+
+    /// The same without waiting for the disk: what a power cut may take must be known elsewhere.
+    pub fn write_unsynced(&self, batches: &[Batch]) -> Result<(), StoreError> {
+        self.write_all(batches, false)
+    }
+
+    fn write_all(&self, batches: &[Batch], sync: bool) -> Result<(), StoreError> {
         let mut all = WriteBatch::default();
         for write in batches.iter().flat_map(|batch| &batch.writes) {
             let family = self.family(write.space);
@@ -131,7 +141,7 @@ impl Store {
             }
         }
         let mut options = rocksdb::WriteOptions::default();
-        options.set_sync(true);
+        options.set_sync(sync);
         self.db.write_opt(all, &options).inspect_err(|error| self.room.stop(error.as_ref()))?;
         Ok(())
     }

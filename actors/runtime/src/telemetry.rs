@@ -23,6 +23,8 @@ pub const HAPPENINGS: &[&str] = &[
     CommitRefused::NAME,
     CommitUncertain::NAME,
     PartitionLoaded::NAME,
+    ChangelogFollowed::NAME,
+    StoreWiped::NAME,
     AgentEnrolled::NAME,
     SessionOpened::NAME,
     AgentSilent::NAME,

@@ -3,15 +3,19 @@
 //! The embedded broker is librdkafka's mock cluster: a transport that may forget. What matters is in the local log
 //! and in the agents' journals, and is sent again.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
 use coffer_kafka::{
-    Bootstrap as ClientBootstrap, EmbeddedBroker, KafkaTransport, prepare_topics, write_bootstrap_file,
+    Bootstrap as ClientBootstrap, EmbeddedBroker, KafkaChangelog, KafkaTransport, prepare_topics, write_bootstrap_file,
 };
-use coffer_ports::telemetry::Bounded;
-use coffer_protocol::boot::Bootstrap as AgentBootstrap;
+use coffer_ports::{changelog::Changelog, telemetry::Bounded};
+use coffer_protocol::{boot::Bootstrap as AgentBootstrap, topics};
+use coffer_runtime::runtime;
 
-use crate::{config, state_dir::StateDir};
+use crate::{
+    config::{self, LogKind},
+    state_dir::StateDir,
+};
 
 /// What the broker's logs and quotas call us.
 const CLIENT_ID: &str = "coffer";
@@ -19,14 +23,14 @@ const CLIENT_ID: &str = "coffer";
 /// Where records go.
 pub enum Broker {
     Embedded { broker: Option<EmbeddedBroker>, file: PathBuf },
-    External { servers: String },
+    External { servers: String, log: LogKind },
 }
 
 impl Broker {
     /// Starts the embedded broker, or takes the external one as it is. Blocks for some milliseconds.
     pub fn start(config: &config::Broker, state: &StateDir) -> Result<Self, Box<dyn std::error::Error>> {
         match &config.bootstrap_servers {
-            Some(servers) => Ok(Self::External { servers: servers.clone() }),
+            Some(servers) => Ok(Self::External { servers: servers.clone(), log: config.log }),
             None => {
                 let file = state.bootstrap();
                 let broker = start_embedded(&file)?;
@@ -38,9 +42,13 @@ impl Broker {
     /// Sees to it that an external broker has the topics, and that they are as they must be. Takes as long as the broker
     /// takes to answer.
     pub async fn prepare(&self) -> Result<(), Box<dyn std::error::Error>> {
-        let Self::External { servers } = self else { return Ok(()) };
+        let Self::External { servers, log } = self else { return Ok(()) };
         let servers = servers.clone();
-        let prepare = move || prepare_topics(&servers, CLIENT_ID, &coffer_runtime::runtime::topics());
+        let mut topics = runtime::topics();
+        if *log == LogKind::Kafka {
+            topics.push(runtime::changelog_topic());
+        }
+        let prepare = move || prepare_topics(&servers, CLIENT_ID, &topics);
         let made = tokio::task::spawn_blocking(prepare).await??;
         if !made.is_empty() {
             tracing::info!(topics = made.join(" "), "topics made");
@@ -48,11 +56,21 @@ impl Broker {
         Ok(())
     }
 
+    /// Where the store's rows come from, when that is not the store.
+    pub fn changelog(&self) -> Option<Arc<dyn Changelog>> {
+        match self {
+            Self::External { servers, log: LogKind::Kafka } => {
+                Some(Arc::new(KafkaChangelog::new(servers, CLIENT_ID, topics::STATE)))
+            }
+            Self::External { .. } | Self::Embedded { .. } => None,
+        }
+    }
+
     /// The control plane's own client.
     pub fn connect(&self, bounded: Bounded) -> coffer_ports::Result<KafkaTransport> {
         let bootstrap = match self {
             Self::Embedded { file, .. } => ClientBootstrap::File(file.clone()),
-            Self::External { servers } => ClientBootstrap::Servers(servers.clone()),
+            Self::External { servers, .. } => ClientBootstrap::Servers(servers.clone()),
         };
         Ok(KafkaTransport::connect(bootstrap, CLIENT_ID)?.watched_by(bounded))
     }
@@ -61,7 +79,7 @@ impl Broker {
     pub fn agent_bootstrap(&self) -> AgentBootstrap {
         match self {
             Self::Embedded { file, .. } => AgentBootstrap::File(file.display().to_string()),
-            Self::External { servers } => AgentBootstrap::Servers(servers.clone()),
+            Self::External { servers, .. } => AgentBootstrap::Servers(servers.clone()),
         }
     }
 
@@ -71,7 +89,7 @@ impl Broker {
             Self::Embedded { broker, .. } => {
                 broker.as_ref().map_or_else(String::new, |broker| broker.bootstrap_servers().into())
             }
-            Self::External { servers } => servers.clone(),
+            Self::External { servers, .. } => servers.clone(),
         }
     }
 
@@ -86,8 +104,7 @@ impl Broker {
 }
 
 fn start_embedded(file: &std::path::Path) -> Result<EmbeddedBroker, Box<dyn std::error::Error>> {
-    let topics: Vec<_> =
-        coffer_runtime::runtime::topics().into_iter().map(|topic| (topic.name, topic.partitions)).collect();
+    let topics: Vec<_> = runtime::topics().into_iter().map(|topic| (topic.name, topic.partitions)).collect();
     let broker = EmbeddedBroker::start(&topics)?;
     write_bootstrap_file(file, broker.bootstrap_servers())
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))?;

@@ -33,9 +33,33 @@ pub struct Config {
 pub struct Broker {
     /// `bootstrap.servers` of a Kafka-protocol broker; topics that it lacks are made. The embedded broker when absent.
     pub bootstrap_servers: Option<String>,
+    /// Where what is committed is kept.
+    pub log: LogKind,
     /// Whether commands are taken from the topic `coffer.commands` as they come. Only for a broker that nobody else
     /// can reach.
     pub open_intake: bool,
+}
+
+/// Where what is committed is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogKind {
+    /// In the store of this host.
+    #[default]
+    Local,
+    /// In the topic `coffer.state` of an external broker, which the store follows.
+    Kafka,
+}
+
+impl Broker {
+    fn check(&self) -> Result<(), String> {
+        match (self.log, &self.bootstrap_servers) {
+            (LogKind::Kafka, None) => {
+                Err("broker.log: \"kafka\" needs broker.bootstrap_servers, as the embedded broker forgets".into())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The table `[provider]`: the host itself.
@@ -64,6 +88,7 @@ pub fn read(path: &Path) -> Result<Config, String> {
 pub fn parse(text: &str) -> Result<Config, String> {
     let config: Config = toml::from_str(text).map_err(|error| explain(&error.to_string()))?;
     config.rest.check()?;
+    config.broker.check()?;
     Ok(config)
 }
 
@@ -102,6 +127,16 @@ mod tests {
         assert!(error.contains("did you mean `listen`?"), "{error}");
         let error = parse("state_dir = '/x'\n[broker]\nzzzzzzzz = 1").unwrap_err();
         assert!(error.contains("zzzzzzzz") && !error.contains("did you mean"), "{error}");
+    }
+
+    #[test]
+    fn a_log_in_kafka_needs_a_broker_that_remembers() {
+        let error = parse("state_dir = '/x'\n[broker]\nlog = 'kafka'").unwrap_err();
+        assert!(error.contains("broker.bootstrap_servers"), "{error}");
+        let config = parse("state_dir = '/x'\n[broker]\nlog = 'kafka'\nbootstrap_servers = 'k:9092'").unwrap();
+        assert_eq!(config.broker.log, LogKind::Kafka);
+        let error = parse("state_dir = '/x'\n[broker]\nlog = 'files'").unwrap_err();
+        assert!(error.contains("`local` or `kafka`"), "{error}");
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub fn dev(options: &DevOptions) -> CommandResult {
             serve_identity: true,
             ..Default::default()
         },
-        broker: config::Broker { bootstrap_servers: None, open_intake: true },
+        broker: config::Broker { open_intake: true, ..Default::default() },
         provider: config::Provider::default(),
         catalogue: config::Catalogue::default(),
         quota: Limits::default(),
@@ -208,6 +208,7 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
         catalogue: catalogue.clone(),
         limits: limits.clone(),
         metrics,
+        changelog: broker.changelog(),
         open_intake: config.broker.open_intake,
     })
     .await?;

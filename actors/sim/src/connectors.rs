@@ -98,6 +98,10 @@ pub struct SimulatedLog {
 
 #[async_trait]
 impl Log for SimulatedLog {
+    async fn take_over(&self, _: u32) -> Result<(), CommitError> {
+        Ok(())
+    }
+
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let doubt = || CommitError::Uncertain("the disk does not say".into());
         let (fate, before, after) = lock(&self.world).commit_fate();

@@ -61,7 +61,7 @@ pub async fn start(world: &Shared) {
     let (mut inboxes, mut tasks) = (Vec::new(), Vec::new());
     for (partition, epoch) in (0..PARTITIONS).zip(epochs) {
         let (sender, inbox) = mpsc::channel(INBOX);
-        let runner = Runner::take_over(Ownership { partition, epoch }, parts.clone(), inbox, sender.downgrade());
+        let runner = Runner::load(Ownership { partition, epoch }, parts.clone(), inbox, sender.downgrade());
         let ending = world.clone();
         tasks.push(spawn_local(async move {
             let end = match runner {

@@ -7,6 +7,9 @@ pub const COMMANDS: &str = "coffer.commands";
 /// Sealed reports of the agents; keyed by tenant.
 pub const TELEMETRY: &str = "coffer.telemetry";
 
+/// What partitions have committed, a row a record; by partition, not by key.
+pub const STATE: &str = "coffer.state";
+
 /// Record header with the id of the key that a sealed message was made with: an agent skips the messages of its
 /// neighbours in the cell without parsing them.
 pub const KEY_ID_HEADER: &str = "coffer-key-id";

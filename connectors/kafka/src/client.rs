@@ -11,12 +11,19 @@ use rdkafka::{
     admin::AdminClient,
     client::DefaultClientContext,
     config::{ClientConfig, RDKafkaLogLevel},
-    consumer::{ConsumerContext, StreamConsumer},
+    consumer::{BaseConsumer, ConsumerContext, StreamConsumer},
     error::KafkaError,
+    producer::BaseProducer,
 };
 use tokio::sync::Notify;
 
-use crate::{address::Address, error::from_kafka, producer::PolledProducer, sender::SEND_TIMEOUT};
+use crate::{
+    address::Address,
+    changelog::writer::{Delivered, RECORD_TIMEOUT, TRANSACTION_TIMEOUT},
+    error::from_kafka,
+    producer::PolledProducer,
+    sender::SEND_TIMEOUT,
+};
 
 /// Kafka's `murmur2_random`: the partition follows from the key as in the Java client.
 const PARTITIONER: &str = "murmur2_random";
@@ -121,6 +128,51 @@ pub(crate) fn new_consumer(address: &Address, client_id: &str) -> Result<Consume
         .set("queued.max.messages.kbytes", CONSUMER_QUEUE_KIB.to_string());
     let consumer = config.create_with_context(Events::default());
     consumer.map(Detached::new).map_err(|error| from_kafka("create a consumer", &error))
+}
+
+/// Fetched ahead when a changelog is read, in KiB, and by one fetch.
+const CHANGELOG_QUEUE_KIB: u32 = 16 * 1024;
+const CHANGELOG_FETCH_BYTES: u32 = 8 * 1024 * 1024;
+
+/// A producer of transactions under this id.
+pub(crate) fn changelog_producer(
+    address: &Address,
+    client_id: &str,
+    transactional_id: &str,
+    context: Delivered,
+) -> Result<BaseProducer<Delivered>> {
+    let mut config = config(address, client_id);
+    config
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        .set("transactional.id", transactional_id)
+        .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string())
+        .set("message.timeout.ms", RECORD_TIMEOUT.as_millis().to_string())
+        // A batch is complete when it is handed over: nothing more is worth waiting for.
+        .set("linger.ms", "0")
+        .set("compression.type", "lz4")
+        .set("queue.buffering.max.messages", PRODUCER_QUEUE_RECORDS.to_string())
+        .set("queue.buffering.max.kbytes", PRODUCER_QUEUE_KIB.to_string());
+    config.create_with_context(context).map_err(|error| from_kafka("create a producer", &error))
+}
+
+/// A reader of what is committed in a changelog, which is told where it ends.
+pub(crate) fn changelog_reader(address: &Address, client_id: &str) -> Result<BaseConsumer> {
+    let mut config = config(address, client_id);
+    config
+        // librdkafka wants a group id before it assigns anything; nothing is ever committed under it.
+        .set("group.id", client_id)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "error")
+        .set("isolation.level", "read_committed")
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", FETCH_WAIT_MAX_MS.to_string())
+        .set("fetch.error.backoff.ms", "100")
+        .set("fetch.max.bytes", CHANGELOG_FETCH_BYTES.to_string())
+        .set("max.partition.fetch.bytes", CHANGELOG_FETCH_BYTES.to_string())
+        .set("queued.max.messages.kbytes", CHANGELOG_QUEUE_KIB.to_string());
+    config.create().map_err(|error| from_kafka("create a consumer", &error))
 }
 
 pub(crate) fn new_admin(servers: &str, client_id: &str) -> Result<AdminClient<DefaultClientContext>> {

@@ -3,12 +3,14 @@
 //! * [`KafkaTransport`] – one client of one broker or cluster: sends, subscriptions;
 //! * [`Bootstrap`] – where the broker is: fixed, or in a file that is read again when it changes;
 //! * [`prepare_topics`] – the topics of an external broker, made and checked;
+//! * [`KafkaChangelog`] – what partitions have committed, in a compacted topic;
 //! * [`EmbeddedBroker`] – a Kafka-protocol broker inside this process that may forget everything.
 //!
 //! Connections are clear text without authentication: loopback, or a network that is trusted. What is secret is
 //! sealed before it gets here.
 
 mod address;
+mod changelog;
 mod client;
 mod consumer;
 mod embedded;
@@ -20,6 +22,7 @@ mod topics;
 mod transport;
 
 pub use address::{Bootstrap, write_bootstrap_file};
+pub use changelog::KafkaChangelog;
 pub use embedded::EmbeddedBroker;
 pub use topics::prepare_topics;
 pub use transport::{KafkaTransport, THINGS};

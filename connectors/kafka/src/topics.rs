@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, thread, time::Duration};
 
-use coffer_ports::{Error, ErrorKind, Result, transport::Topic};
+use coffer_ports::{
+    Error, ErrorKind, Result,
+    transport::{Kept, Topic},
+};
 use rdkafka::{
     admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
@@ -83,15 +86,15 @@ fn make(admin: &Admin, missing: &[&Topic], replication: i32) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let retentions: Vec<String> = missing.iter().map(|topic| topic.retention.as_millis().to_string()).collect();
+    let policies: Vec<Policy> = missing.iter().map(|topic| Policy::of(topic.kept)).collect();
     let min_insync = min_insync_replicas(usize::try_from(replication).unwrap_or_default()).to_string();
     let wanted: Vec<NewTopic<'_>> = missing
         .iter()
-        .zip(&retentions)
-        .map(|(topic, retention)| {
+        .zip(&policies)
+        .map(|(topic, policy)| {
             NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(replication))
-                .set("cleanup.policy", "delete")
-                .set("retention.ms", retention)
+                .set("cleanup.policy", policy.cleanup)
+                .set(policy.setting, &policy.least_ms)
                 .set("min.insync.replicas", &min_insync)
         })
         .collect();
@@ -104,6 +107,25 @@ fn make(admin: &Admin, missing: &[&Topic], replication: i32) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a topic keeps, in Kafka's words.
+struct Policy {
+    cleanup: &'static str,
+    /// What has a least value …
+    setting: &'static str,
+    /// … in ms.
+    least_ms: String,
+}
+
+impl Policy {
+    fn of(kept: Kept) -> Self {
+        let (cleanup, setting, least) = match kept {
+            Kept::For(span) => ("delete", "retention.ms", span),
+            Kept::LastOfEachKey { gone_known } => ("compact", "delete.retention.ms", gone_known),
+        };
+        Self { cleanup, setting, least_ms: least.as_millis().to_string() }
+    }
 }
 
 /// Waits until the broker knows all topics: it answers before every one of its parts does.
@@ -134,8 +156,14 @@ fn wrong_partitions(servers: &str, topic: &Topic, found: usize) -> Option<String
     let remedy = match usize::try_from(*wanted).unwrap_or_default() {
         wanted if found == wanted => return None,
         wanted if found < wanted => format!("--alter --topic {name} --partitions {wanted}"),
-        // A topic does not get fewer; ours hold nothing that is not sent or asked for again.
-        _ => format!("--delete --topic {name}"),
+        // A topic does not get fewer; these hold nothing that is not sent or asked for again.
+        _ if matches!(topic.kept, Kept::For(_)) => format!("--delete --topic {name}"),
+        _ => {
+            return Some(format!(
+                "topic {name} has {found} partitions and must have {wanted}: it is not of this deployment, or somebody \
+                 has added some; its state must be moved into another cluster"
+            ));
+        }
     };
     Some(format!(
         "topic {name} has {found} partitions and must have {wanted}: kafka-topics.sh --bootstrap-server {servers} {remedy}"
@@ -143,15 +171,16 @@ fn wrong_partitions(servers: &str, topic: &Topic, found: usize) -> Option<String
 }
 
 fn wrong_settings(servers: &str, topic: &Topic, replicas: usize, found: &ConfigResource) -> Vec<String> {
-    let Topic { name, retention, .. } = topic;
+    let name = &topic.name;
+    let policy = Policy::of(topic.kept);
     let value = |setting: &str| found.get(setting).and_then(|entry| entry.value.clone()).unwrap_or_default();
     let number = |setting: &str| value(setting).parse::<i128>().unwrap_or_default();
-    let retention_ms = i128::try_from(retention.as_millis()).unwrap_or(i128::MAX);
     let min_insync = min_insync_replicas(replicas);
-    let is_kept = matches!(number("retention.ms"), -1) || number("retention.ms") >= retention_ms;
+    let kept_ms = number(policy.setting);
+    let is_kept = kept_ms == -1 || kept_ms >= policy.least_ms.parse().unwrap_or(i128::MAX);
     let rules = [
-        ("cleanup.policy", "delete".to_owned(), value("cleanup.policy") == "delete"),
-        ("retention.ms", format!("{retention_ms} at least"), is_kept),
+        ("cleanup.policy", policy.cleanup.to_owned(), value("cleanup.policy") == policy.cleanup),
+        (policy.setting, format!("{} at least", policy.least_ms), is_kept),
         ("min.insync.replicas", min_insync.to_string(), number("min.insync.replicas") == i128::from(min_insync)),
     ];
     let broken = rules.into_iter().filter(|(_, _, holds)| !holds);

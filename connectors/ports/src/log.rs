@@ -72,6 +72,10 @@ impl std::error::Error for CommitError {}
 /// The truth of all partitions of this node.
 #[async_trait]
 pub trait Log: Send + Sync {
+    /// Makes the caller the partition's only writer, and the store as new as the log. Comes before the partition is loaded,
+    /// each time.
+    async fn take_over(&self, partition: u32) -> Result<(), CommitError>;
+
     /// When this returns `Ok`, the batch is durable and can be read from the store.
     async fn commit(&self, batch: Batch) -> Result<(), CommitError>;
 }

@@ -23,8 +23,16 @@ pub struct Outgoing {
 pub struct Topic {
     pub name: String,
     pub partitions: i32,
-    /// How long a record is kept at least.
-    pub retention: Duration,
+    pub kept: Kept,
+}
+
+/// Which records a topic keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// All, for as long as this at least.
+    For(Duration),
+    /// The last of each key; that a key has gone is known for as long as this at least.
+    LastOfEachKey { gone_known: Duration },
 }
 
 /// A record that arrived.

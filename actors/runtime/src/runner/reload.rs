@@ -33,6 +33,9 @@ impl Runner {
             self.refuse_all(&refusal);
             tokio::time::sleep(RELOAD_WAIT).await;
         }
+        if !self.take_over_again().await? {
+            return Ok(());
+        }
         self.reloads += 1;
         let now = self.parts.clock.now();
         let (partition, mut links, outstanding) = load(self.ownership, &self.parts, now)?;
@@ -42,6 +45,44 @@ impl Runner {
         self.links = links;
         self.dispatch(outstanding, now);
         Ok(())
+    }
+
+    /// Brings the store up to the log again, for as long as that takes; `false` when told to stop meanwhile. Somebody else
+    /// may have become the owner: then nothing is ours to load.
+    async fn take_over_again(&mut self) -> Result<bool, RunnerError> {
+        const REFUSAL: &str = "The log cannot be written now; try again later.";
+        let Ownership { partition, epoch: ours } = self.ownership;
+        let log = self.parts.partition.log.clone();
+        while !self.is_stopping {
+            let mut taking_over = Box::pin(log.take_over(partition));
+            let taken_over = loop {
+                tokio::select! {
+                    biased;
+                    taken_over = &mut taking_over => break taken_over,
+                    () = tokio::time::sleep(RELOAD_WAIT) => self.refuse_all(REFUSAL),
+                }
+                if self.is_stopping {
+                    return Ok(false);
+                }
+            };
+            match taken_over {
+                Ok(()) => {
+                    let error = |reason: StoreError| RunnerError::Step { partition, reason: reason.into() };
+                    let found = self.parts.partition.store.epoch(partition).map_err(error)?;
+                    return if found == ours {
+                        Ok(true)
+                    } else {
+                        Err(RunnerError::TakenOver { partition, ours, found })
+                    };
+                }
+                Err(error) => {
+                    self.tell_not_committed(&error);
+                    self.refuse_all(REFUSAL);
+                    tokio::time::sleep(RELOAD_WAIT).await;
+                }
+            }
+        }
+        Ok(false)
     }
 
     pub(super) fn tell_not_committed(&self, error: &CommitError) {

@@ -154,6 +154,18 @@ pub fn epoch(partition: u32) -> Vec<u8> {
     key
 }
 
+/// How far the store has followed a partition's changelog.
+pub fn position(partition: u32) -> Vec<u8> {
+    let mut key = b"position/".to_vec();
+    key.extend_from_slice(&partition.to_be_bytes());
+    key
+}
+
+/// Which changelog the store follows.
+pub fn changelog() -> Vec<u8> {
+    b"changelog".to_vec()
+}
+
 /// What is written to see whether anything can be.
 pub fn trial() -> Vec<u8> {
     b"trial".to_vec()

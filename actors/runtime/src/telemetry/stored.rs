@@ -1,5 +1,6 @@
 //! The log and the store.
 
+use coffer_domain::time::Timestamp;
 use coffer_ports::telemetry::Happening;
 
 use crate::{
@@ -82,6 +83,58 @@ impl Happening<Metrics> for PartitionLoaded {
             instances,
             outstanding,
             "a partition is loaded"
+        );
+    }
+}
+
+/// A partition's rows are as new as its changelog.
+pub struct ChangelogFollowed {
+    pub partition: u32,
+    pub rows: usize,
+    pub seconds: f64,
+}
+
+impl Happening<Metrics> for ChangelogFollowed {
+    const NAME: &'static str = "changelog_followed";
+
+    fn count(&self, metrics: &Metrics) {
+        metrics.changelog_rows.inc_by(self.rows as u64);
+    }
+
+    fn log(&self, suppressed: u64) {
+        let Self { partition, rows, seconds } = self;
+        tracing::info!(
+            happening = Self::NAME,
+            suppressed,
+            partition,
+            rows,
+            seconds,
+            "the store has followed the changelog to its end"
+        );
+    }
+}
+
+/// A partition's rows were too old to be brought up to date.
+pub struct StoreWiped {
+    pub partition: u32,
+    pub applied_at: Timestamp,
+}
+
+impl Happening<Metrics> for StoreWiped {
+    const NAME: &'static str = "store_wiped";
+
+    fn count(&self, metrics: &Metrics) {
+        metrics.store_wipes.inc();
+    }
+
+    fn log(&self, suppressed: u64) {
+        let (partition, applied_at_ms) = (self.partition, self.applied_at.0);
+        tracing::warn!(
+            happening = Self::NAME,
+            suppressed,
+            partition,
+            applied_at_ms,
+            "the store has not followed the changelog for too long: its rows of the partition are built up anew"
         );
     }
 }

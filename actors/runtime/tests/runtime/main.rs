@@ -5,6 +5,7 @@
 //! * `link` – the sealed conversation, with an agent that is driven by hand;
 //! * `dispatcher` – order, deadline and bound of the calls to the outside;
 //! * `runner` – one partition at work: what it does around a commit, and when one fails;
+//! * `replicated_log` – a store that follows a changelog;
 //! * `post` – the ways between broker and partitions;
 //! * `telemetry` – what is counted and logged of all this;
 //! * `circle` – everything together, with a broker, a provider and agents that live in memory.
@@ -15,6 +16,7 @@ mod dispatcher;
 mod link;
 mod partition;
 mod post;
+mod replicated_log;
 mod runner;
 mod support;
 mod telemetry;

@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 use crate::{
     link::Line,
     post::send_in_vain,
+    replicated_log::away_for_too_long,
     support::{
         circle::Circle,
         faults::CommitFault,
@@ -145,6 +146,12 @@ fn every_happening_is_told_with_its_line_and_its_counter() {
             ("agent_silent", counted(&line.metrics.agents_silent)),
             ("agent_message_dropped", counted(&dropping.agent_messages_dropped)),
             ("agent_send_failed", counted(&failing.agent_sends_failed)),
+        ]);
+
+        let following = away_for_too_long().await;
+        seen.check(&[
+            ("changelog_followed", counted(&following.changelog_rows)),
+            ("store_wiped", counted(&following.store_wipes)),
         ]);
 
         let Some(disk) = SmallDisk::of_mib(128) else {

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod broker;
+pub mod changelog;
 pub mod circle;
 pub mod cloud;
 pub mod dice;

@@ -10,7 +10,10 @@ use coffer_domain::{
     rejection::Rejection,
     time::Timestamp,
 };
-use coffer_ports::transport::{Delivery, Start, Transport};
+use coffer_ports::{
+    log::{Batch, Space, Write},
+    transport::{Delivery, Start, Transport},
+};
 use coffer_protocol::topics;
 use coffer_runtime::{
     clock::{Clock, SystemClock},
@@ -20,7 +23,7 @@ use coffer_runtime::{
     metrics::Metrics,
     partition::{Accepted, Parts},
     runner::{INBOX, Message, Runner, RunnerError, RunnerParts},
-    store::Store,
+    store::{Store, keys, rows},
 };
 use prometheus::Registry;
 use tempfile::TempDir;
@@ -75,8 +78,12 @@ impl Solo {
         };
         let mut telemetry = broker.subscribe(&[topics::TELEMETRY.to_owned()], Start::Latest).await.unwrap();
         let (inbox, messages) = mpsc::channel(INBOX);
+        // Not through the log, whose commits are counted.
         let ownership = Ownership { partition: PARTITION, epoch: 1 };
-        let runner = Runner::take_over(ownership, parts, messages, inbox.downgrade()).unwrap();
+        let row =
+            Write { space: Space::Meta, key: keys::epoch(PARTITION), value: Some(rows::encode(&ownership.epoch)) };
+        store.write(&[Batch { writes: vec![row], ..Batch::default() }]).unwrap();
+        let runner = Runner::load(ownership, parts, messages, inbox.downgrade()).unwrap();
         let running = actix::spawn(runner.run());
 
         actix::spawn(async move {

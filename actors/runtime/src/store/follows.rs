@@ -1,0 +1,43 @@
+//! What a store knows of the changelog that it follows.
+
+use coffer_ports::log::{Batch, Space, Write};
+use rocksdb::{IteratorMode, WriteBatch};
+
+use super::{SPACES, Store, StoreError, keys, rows};
+
+/// Marks a store as one that follows this changelog.
+pub fn mark(identity: &str) -> Batch {
+    let value = Some(rows::encode(&identity));
+    Batch { writes: vec![Write { space: Space::Meta, key: keys::changelog(), value }], ..Batch::default() }
+}
+
+impl Store {
+    /// The changelog that the store follows; `None` for one that is the truth itself.
+    pub fn follows(&self) -> Result<Option<String>, StoreError> {
+        self.row(Space::Meta, &keys::changelog())
+    }
+
+    /// How far it has followed.
+    pub fn position(&self, partition: u32) -> Result<Option<rows::PositionRow>, StoreError> {
+        self.row(Space::Meta, &keys::position(partition))
+    }
+
+    /// Whether nobody has ever owned a partition by it.
+    pub fn is_empty(&self) -> Result<bool, StoreError> {
+        let first = self.db.iterator_cf(self.family(Space::Meta), IteratorMode::Start).next().transpose()?;
+        Ok(first.is_none_or(|(key, _)| *key == *keys::trial()))
+    }
+
+    /// Removes all rows of a partition.
+    pub fn wipe(&self, partition: u32) -> Result<(), StoreError> {
+        let mut all = WriteBatch::default();
+        let (begin, end) = (keys::partition(partition), keys::partition(partition + 1));
+        for space in SPACES.into_iter().filter(|space| *space != Space::Meta) {
+            all.delete_range_cf(self.family(space), begin.clone(), end.clone());
+        }
+        all.delete_cf(self.family(Space::Meta), keys::epoch(partition));
+        all.delete_cf(self.family(Space::Meta), keys::position(partition));
+        self.db.write(all)?;
+        Ok(())
+    }
+}

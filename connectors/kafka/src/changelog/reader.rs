@@ -1,0 +1,106 @@
+//! Reading a partition of the changelog, up to its end.
+
+use std::{thread, time::Duration};
+
+use coffer_ports::{
+    Error, ErrorKind, Result,
+    changelog::{Chunk, Extent},
+};
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError,
+};
+use tokio::sync::mpsc;
+
+use super::write_of;
+use crate::{address::Address, client::changelog_reader, error::from_kafka};
+
+/// Rows of a chunk at most, and their bytes (one larger row makes a chunk of its own).
+const CHUNK_ROWS: usize = 1000;
+const CHUNK_BYTES: usize = 1 << 20;
+/// Chunks that wait for whoever applies them.
+const CHUNKS: usize = 4;
+/// How long the cluster may be silent before reading is given up.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// How long the cluster may take for one question.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Blocks: asks where the partition begins and ends.
+pub(super) fn extent(address: &Address, client_id: &str, topic: &str, partition: u32) -> Result<Extent> {
+    let consumer: BaseConsumer = changelog_reader(address, client_id)?;
+    let (start, end) = consumer
+        .fetch_watermarks(topic, number(partition)?, QUESTION_TIMEOUT)
+        .map_err(|error| from_kafka("look where the changelog ends", &error))?;
+    Ok(Extent { start, end })
+}
+
+pub(super) fn open(address: &Address, client_id: &str, topic: &str, partition: u32, from: i64) -> Result<BaseConsumer> {
+    let consumer: BaseConsumer = changelog_reader(address, client_id)?;
+    let failed = |error: KafkaError| from_kafka("read the changelog", &error);
+    let mut position = TopicPartitionList::new();
+    position.add_partition_offset(topic, number(partition)?, Offset::Offset(from)).map_err(failed)?;
+    consumer.assign(&position).map_err(failed)?;
+    Ok(consumer)
+}
+
+/// Reads on a thread of its own until the end, an error, or until nobody listens.
+pub(super) fn start(consumer: BaseConsumer, from: i64) -> std::io::Result<mpsc::Receiver<Result<Chunk>>> {
+    let (chunks, receiver) = mpsc::channel(CHUNKS);
+    thread::Builder::new().name("changelog-read".to_owned()).spawn(move || {
+        let read = read(&consumer, from, &chunks);
+        if let Err(error) = read {
+            // Nobody is told when nobody listens.
+            let _ = chunks.blocking_send(Err(error));
+        }
+    })?;
+    Ok(receiver)
+}
+
+fn read(consumer: &BaseConsumer, from: i64, chunks: &mpsc::Sender<Result<Chunk>>) -> Result<()> {
+    let mut chunk = Chunk { writes: Vec::new(), next_offset: from };
+    let mut bytes = 0;
+    loop {
+        match consumer.poll(SILENCE_MAX) {
+            Some(Ok(message)) => {
+                let write = write_of(message.key(), message.payload())?;
+                bytes += write.key.len() + write.value.as_ref().map_or(0, Vec::len);
+                chunk.writes.push(write);
+                chunk.next_offset = message.offset() + 1;
+                if chunk.writes.len() >= CHUNK_ROWS || bytes >= CHUNK_BYTES {
+                    bytes = 0;
+                    let next_offset = chunk.next_offset;
+                    let full = std::mem::replace(&mut chunk, Chunk { writes: Vec::new(), next_offset });
+                    if chunks.blocking_send(Ok(full)).is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => {
+                if !chunk.writes.is_empty() {
+                    let _ = chunks.blocking_send(Ok(chunk));
+                }
+                return Ok(());
+            }
+            Some(Err(error @ KafkaError::MessageConsumption(code))) if !is_passing(code) => {
+                return Err(from_kafka("read the changelog", &error));
+            }
+            // librdkafka reconnects and goes on by itself.
+            Some(Err(error)) => tracing::debug!(%error, "changelog"),
+            None => {
+                let message = format!("the changelog was not heard of for {} s", SILENCE_MAX.as_secs());
+                return Err(Error::new(ErrorKind::Timeout, "kafka.timeout", message));
+            }
+        }
+    }
+}
+
+fn is_passing(code: rdkafka::types::RDKafkaErrorCode) -> bool {
+    use rdkafka::types::RDKafkaErrorCode as Code;
+    matches!(code, Code::BrokerTransportFailure | Code::AllBrokersDown | Code::OperationTimedOut | Code::Resolve)
+}
+
+pub(super) fn number(partition: u32) -> Result<i32> {
+    i32::try_from(partition)
+        .map_err(|_| Error::new(ErrorKind::Invalid, "kafka.bad_config", format!("partition {partition} is too high")))
+}
