@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use coffer_domain::time::{DAY, Millis, Timestamp};
+use coffer_domain::time::{DAY, Millis};
 use coffer_ports::{
     changelog::{Changelog, Chunk, Extent},
     log::{Batch, CommitError, Log, Space, Write},
@@ -16,7 +16,6 @@ use tokio::time::Instant;
 
 use crate::{
     clock::Clock,
-    local_log::LocalLog,
     metrics::Metrics,
     store::{Store, StoreError, follows, keys, rows},
     telemetry::{ChangelogFollowed, StoreWiped},
@@ -34,16 +33,19 @@ const TELL_INTERVAL: Duration = Duration::from_secs(5);
 pub struct ReplicatedLog {
     changelog: Arc<dyn Changelog>,
     store: Arc<Store>,
-    applier: LocalLog,
+    applier: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
 }
 
 impl ReplicatedLog {
+    /// `applier` writes to the store; it need not wait for the disk.
+    ///
     /// Errors: the store holds what another changelog, or none, says.
     pub async fn open(
         changelog: Arc<dyn Changelog>,
         store: Arc<Store>,
+        applier: Arc<dyn Log>,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> Result<Self, OpenError> {
@@ -54,12 +56,12 @@ impl ReplicatedLog {
             (None, false) => return Err(OpenError::OwnState),
             (None, true) => store.write(&[follows::mark(&identity)])?,
         }
-        let applier = LocalLog::unsynced(store.clone(), &metrics.bounded).map_err(OpenError::Thread)?;
         Ok(Self { changelog, store, applier, clock, metrics })
     }
 
     /// Applies what the changelog says from where the store stands.
-    async fn follow(&self, partition: u32, extent: Extent) -> Result<(), CommitError> {
+    async fn follow(&self, partition: u32) -> Result<(), CommitError> {
+        let extent = self.changelog.extent(partition).await.map_err(unread)?;
         let from = self.start(partition, extent).await?;
         let mut chunks = self.changelog.read(partition, from).await.map_err(unread)?;
         let (mut rows, mut told_at, began) = (0, Instant::now(), Instant::now());
@@ -101,22 +103,29 @@ impl ReplicatedLog {
     }
 
     async fn apply(&self, mut batch: Batch, next_offset: i64) -> Result<(), CommitError> {
-        let row = rows::PositionRow { next_offset, at: self.now() };
+        let row = rows::PositionRow { next_offset, at: self.clock.now() };
         let key = keys::position(batch.partition);
         batch.writes.push(Write { space: Space::Meta, key, value: Some(rows::encode(&row)) });
         self.applier.commit(batch).await
-    }
-
-    fn now(&self) -> Timestamp {
-        self.clock.now()
     }
 }
 
 #[async_trait]
 impl Log for ReplicatedLog {
     async fn take_over(&self, partition: u32) -> Result<(), CommitError> {
-        let extent = self.changelog.fence(partition).await.map_err(unread)?;
-        self.follow(partition, extent).await
+        self.changelog.fence(partition).await.map_err(unread)?;
+        self.follow(partition).await
+    }
+
+    async fn catch_up(&self, partition: u32) -> Result<(), CommitError> {
+        self.follow(partition).await
+    }
+
+    /// Writes down that it lives, which whoever was replaced cannot.
+    async fn confirm(&self, partition: u32) -> Result<(), CommitError> {
+        let row =
+            Write { space: Space::Meta, key: keys::owned(partition), value: Some(rows::encode(&self.clock.now())) };
+        self.commit(Batch { partition, writes: vec![row], ..Batch::default() }).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
@@ -141,6 +150,4 @@ pub enum OpenError {
     OtherChangelog { known: String, found: String },
     #[error("the store holds the state of a single host (broker.log = \"local\"), which no changelog has")]
     OwnState,
-    #[error("the thread that applies the changelog did not start: {0}")]
-    Thread(#[source] std::io::Error),
 }

@@ -364,17 +364,20 @@ impl Runner {
         self.house_kept_at = now;
         self.settle().await?;
         self.partition.passivate(now);
-        let forgotten = match self.partition.forget_old_answers(now, FORGET_AT_ONCE).await {
-            Ok(_) => self.partition.forget_journals(now).await,
-            Err(error) => Err(error),
-        };
-        match forgotten {
+        match self.forget(now).await {
             Err(StepError::NotCommitted(error)) => {
                 self.tell_not_committed(&error);
                 self.reload().await
             }
             other => other.map_err(|reason| self.error(reason)),
         }
+    }
+
+    async fn forget(&mut self, now: Timestamp) -> Result<(), StepError> {
+        let confirmed = self.parts.partition.log.confirm(self.ownership.partition).await;
+        confirmed.map_err(StepError::NotCommitted)?;
+        self.partition.forget_old_answers(now, FORGET_AT_ONCE).await?;
+        self.partition.forget_journals(now).await
     }
 
     fn error(&self, reason: StepError) -> RunnerError {

@@ -384,7 +384,9 @@ async fn open_log(
 ) -> Result<Arc<dyn Log>, StartError> {
     match (changelog, store.follows()?) {
         (Some(changelog), _) => {
-            Ok(Arc::new(ReplicatedLog::open(changelog, store.clone(), clock.clone(), metrics.clone()).await?))
+            let applier = Arc::new(LocalLog::unsynced(store.clone(), &metrics.bounded)?);
+            let (store, clock) = (store.clone(), clock.clone());
+            Ok(Arc::new(ReplicatedLog::open(changelog, store, applier, clock, metrics.clone()).await?))
         }
         (None, None) => Ok(Arc::new(LocalLog::start(store.clone(), &metrics.bounded)?)),
         (None, Some(known)) => Err(StartError::Follows(known)),

@@ -102,6 +102,14 @@ impl Log for SimulatedLog {
         Ok(())
     }
 
+    async fn catch_up(&self, _: u32) -> Result<(), CommitError> {
+        Ok(())
+    }
+
+    async fn confirm(&self, _: u32) -> Result<(), CommitError> {
+        Ok(())
+    }
+
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let doubt = || CommitError::Uncertain("the disk does not say".into());
         let (fate, before, after) = lock(&self.world).commit_fate();
@@ -118,7 +126,7 @@ impl Log for SimulatedLog {
     }
 }
 
-async fn rest(span_ms: u64) {
+pub async fn rest(span_ms: u64) {
     if span_ms > 0 {
         sleep(Duration::from_millis(span_ms)).await;
     }

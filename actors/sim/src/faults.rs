@@ -43,6 +43,10 @@ pub enum Fault {
     AgentFailsForNow,
     AgentFailsForGood,
     EngineCrashes,
+    /// Another control plane takes over while this one stands still, and this one goes on as if nothing had happened.
+    Replaced,
+    /// The disk of a control plane that has died is lost with it.
+    DiskLost,
     /// Somebody sends a report that is sealed with a key of his own, or under another tenant.
     ReportForged,
     /// Somebody sends a recorded report again.
@@ -63,7 +67,7 @@ use Fault::*;
 
 /// All kinds, with the rate at which each strikes where it is in the mixture, per thousand occasions. What has the
 /// rate 0 is not rolled for: it comes of what clients happen to do.
-pub const FAULTS: [(Fault, u64); 31] = [
+pub const FAULTS: [(Fault, u64); 33] = [
     (MessageLost, 40),
     (MessageDoubled, 40),
     (MessageDelayed, 40),
@@ -88,6 +92,8 @@ pub const FAULTS: [(Fault, u64); 31] = [
     (AgentFailsForNow, 80),
     (AgentFailsForGood, 30),
     (EngineCrashes, 25),
+    (Replaced, 4),
+    (DiskLost, 200),
     (ReportForged, 60),
     (ReportReplayed, 60),
     (CommandRepeated, 150),
@@ -129,8 +135,14 @@ impl Mixture {
 }
 
 /// How often each kind struck.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tally([u64; FAULTS.len()]);
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self([0; FAULTS.len()])
+    }
+}
 
 impl Tally {
     pub fn count(&mut self, fault: Fault) {

@@ -21,6 +21,7 @@ pub mod case;
 pub mod client;
 pub mod clock;
 pub mod cloud;
+mod cluster;
 pub mod connectors;
 pub mod desk;
 pub mod dice;

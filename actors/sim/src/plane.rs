@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use coffer_domain::time::{Millis, SECOND};
-use coffer_ports::log::{Batch, Log, Space, Write};
+use coffer_ports::{log::Log, transport::Outgoing};
 use coffer_protocol::boot::Bootstrap;
 use coffer_runtime::{
-    dispatcher::{Connectors, Dispatcher, Ownership},
+    clock::Clock,
+    dispatcher::{Connectors, Dispatcher},
     link::LinkParts,
     metrics::Metrics,
     partition::{Parts, StepError},
+    replicated_log::ReplicatedLog,
     runner::{INBOX, Message, Runner, RunnerError, RunnerParts},
-    store::{Store, keys, rows},
 };
 use prometheus::Registry;
 use tokio::{
@@ -21,8 +22,10 @@ use tokio::{
 
 use crate::{
     broker::Way,
+    cluster::{Applier, ClusterPort},
     connectors::{CloudPort, SimulatedBorders, SimulatedLog},
     desk::Event,
+    faults::Fault,
     world::{PARTITIONS, Shared, lock},
 };
 
@@ -41,27 +44,44 @@ pub struct Plane {
 
 /// Takes all partitions over. What it finds undone it does again.
 pub async fn start(world: &Shared) {
-    let (store, log, life) = {
+    let (store, is_clustered, life) = {
         let mut locked = lock(world);
         locked.lives += 1;
-        let log = Arc::new(SimulatedLog { world: world.clone(), store: locked.store.clone() });
-        (locked.store.clone(), log, locked.lives)
+        let locked = &mut *locked;
+        if let Some(cluster) = locked.cluster.as_mut().filter(|_| locked.desk.dice.chance(500)) {
+            cluster.compact();
+        }
+        (locked.store.clone(), locked.cluster.is_some(), locked.lives)
     };
-    let Some(epochs) = next_epochs(&store, log.as_ref()).await else {
-        lock(world).desk.after(START_RETRY, Event::PlaneStarts);
-        return;
+    let Ok(metrics) = Metrics::new(&Registry::new()) else {
+        return lock(world).desk.violated("the metrics of the control plane clash".into());
+    };
+    let log: Arc<dyn Log> = if is_clustered {
+        let (changelog, applier) = (Arc::new(ClusterPort::new(world.clone())), Arc::new(Applier(store.clone())));
+        let clock: Arc<dyn Clock> = lock(world).desk.clock.clone();
+        match ReplicatedLog::open(changelog, store, applier, clock, metrics.clone()).await {
+            Ok(log) => Arc::new(log),
+            Err(error) => return lock(world).desk.violated(format!("the cluster cannot be followed: {error}")),
+        }
+    } else {
+        Arc::new(SimulatedLog { world: world.clone(), store })
     };
     let (outgoing, mut relay) = mpsc::channel(OUTGOING);
-    let Some(parts) = parts(world, log, life, outgoing) else {
-        lock(world).desk.violated("the metrics of the control plane clash".into());
-        return;
-    };
+    let parts = parts(world, log, life, outgoing, metrics);
+    let mut owned = Vec::new();
+    for partition in 0..PARTITIONS {
+        match Runner::own(partition, &parts).await {
+            Ok(ownership) => owned.push(ownership),
+            Err(_) => return lock(world).desk.after(START_RETRY, Event::PlaneStarts),
+        }
+    }
+    let epochs: Vec<u64> = owned.iter().map(|ownership| ownership.epoch).collect();
     lock(world).desk.tell("control plane", format_args!("starts its life {life} with the epochs {epochs:?}"));
 
     let (mut inboxes, mut tasks) = (Vec::new(), Vec::new());
-    for (partition, epoch) in (0..PARTITIONS).zip(epochs) {
+    for ownership in owned {
         let (sender, inbox) = mpsc::channel(INBOX);
-        let runner = Runner::load(Ownership { partition, epoch }, parts.clone(), inbox, sender.downgrade());
+        let runner = Runner::load(ownership, parts.clone(), inbox, sender.downgrade());
         let ending = world.clone();
         tasks.push(spawn_local(async move {
             let end = match runner {
@@ -89,28 +109,45 @@ pub async fn start(world: &Shared) {
 
 /// Ends this life of the control plane, wherever it is, and has another one begin later.
 pub async fn end(world: &Shared, life: u64) {
-    let Some(plane) = lock(world).plane.take_if(|plane| plane.life == life) else { return };
-    drop(plane.inboxes);
-    for task in plane.tasks {
-        task.abort();
-        // Only when it is gone may the next one begin.
-        let _ = task.await;
+    let replaced = {
+        let mut locked = lock(world);
+        let position = locked.replaced.iter().position(|plane| plane.life == life);
+        position.map(|position| locked.replaced.remove(position))
+    };
+    if let Some(plane) = replaced {
+        lock(world).desk.tell("control plane", format_args!("of life {life} knows that it was replaced"));
+        return die(plane).await;
     }
+    let Some(plane) = lock(world).plane.take_if(|plane| plane.life == life) else { return };
+    die(plane).await;
     let mut locked = lock(world);
     let locked = &mut *locked;
+    if locked.cluster.is_some() && locked.desk.strikes(Fault::DiskLost) {
+        locked.desk.tell("disk", format_args!("is lost"));
+        locked.new_disk();
+    }
     let away = locked.desk.dice.mostly_short(AWAY.0, AWAY.1);
     locked.desk.tell("control plane", format_args!("is dead, for {away} ms"));
     locked.cloud.caller_died(life, away, &mut locked.desk);
     locked.desk.after(away, Event::PlaneStarts);
 }
 
+/// Only when it is gone may the next one begin.
+async fn die(plane: Plane) {
+    drop(plane.inboxes);
+    for task in plane.tasks {
+        task.abort();
+        let _ = task.await;
+    }
+}
+
 fn parts(
     world: &Shared,
-    log: Arc<SimulatedLog>,
+    log: Arc<dyn Log>,
     life: u64,
-    outgoing: mpsc::Sender<coffer_ports::transport::Outgoing>,
-) -> Option<RunnerParts> {
-    let metrics = Metrics::new(&Registry::new()).ok()?;
+    outgoing: mpsc::Sender<Outgoing>,
+    metrics: Metrics,
+) -> RunnerParts {
     let port = Arc::new(CloudPort { world: world.clone(), life });
     let locked = lock(world);
     let connectors = Connectors {
@@ -121,7 +158,7 @@ fn parts(
     };
     let dispatcher =
         Dispatcher::new(connectors, locked.vault.clone(), metrics.clone(), tokio::runtime::Handle::current());
-    Some(RunnerParts {
+    RunnerParts {
         partition: Parts {
             log,
             store: locked.store.clone(),
@@ -133,17 +170,5 @@ fn parts(
         link: LinkParts { vault: locked.vault.clone(), outgoing, metrics },
         dispatcher,
         clock: locked.desk.clock.clone(),
-    })
-}
-
-/// Each life owns its partitions under new epochs, written before anything is done in their name.
-async fn next_epochs(store: &Store, log: &SimulatedLog) -> Option<Vec<u64>> {
-    let mut epochs = Vec::new();
-    let mut batch = Batch::default();
-    for partition in 0..PARTITIONS {
-        let epoch = store.epoch(partition).ok()? + 1;
-        epochs.push(epoch);
-        batch.writes.push(Write { space: Space::Meta, key: keys::epoch(partition), value: Some(rows::encode(&epoch)) });
     }
-    log.commit(batch).await.ok().map(|()| epochs)
 }

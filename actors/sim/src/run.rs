@@ -3,19 +3,19 @@
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread,
 };
 
 use coffer_domain::time::Millis;
-use coffer_runtime::store::Store;
 use tempfile::TempDir;
 use tokio::{runtime::Builder, select, task::yield_now, time::sleep_until};
 
 use crate::{
     case::{Case, Ending},
+    cluster::Disks,
     desk::Event,
     faults::Tally,
     panics, plane,
@@ -49,7 +49,7 @@ pub struct Run {
 /// When there is no directory for the store, or no runtime.
 pub fn run(seed: u64, aloud: bool) -> Result<Run, String> {
     in_a_world(
-        |store| World::create(seed, store, aloud),
+        |disks| World::create(seed, disks, aloud),
         |locked| Run {
             seed,
             hash: locked.desk.trace.hash(),
@@ -70,7 +70,7 @@ pub fn run(seed: u64, aloud: bool) -> Result<Run, String> {
 /// Those of [`run`].
 pub fn run_case(case: &Case, seed: u64, aloud: bool) -> Result<Ending, String> {
     in_a_world(
-        |store| World::scripted(seed, store, aloud, case.plan(), &case.acts()),
+        |disks| World::scripted(seed, disks, aloud, case.plan(), &case.acts()),
         |locked| Ending {
             seen: locked.script().seen.clone().flatten(),
             struck: locked.desk.plan.struck,
@@ -80,19 +80,22 @@ pub fn run_case(case: &Case, seed: u64, aloud: bool) -> Result<Ending, String> {
 }
 
 /// Lives a world through, on a store of its own and a virtual clock, and tells what is left to tell of it.
-fn in_a_world<T>(create: impl FnOnce(Arc<Store>) -> Shared, tell: impl FnOnce(&World) -> T) -> Result<T, String> {
+fn in_a_world<T>(
+    create: impl FnOnce(Disks) -> Result<Shared, String>,
+    tell: impl FnOnce(&World) -> T,
+) -> Result<T, String> {
     panics::watch();
     let directory = directory().map_err(|error| format!("no directory for the store: {error}"))?;
-    let store = Store::open(directory.path()).map_err(|error| error.to_string())?;
+    let disks = Disks::new(directory.path().to_owned());
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
     let system = actix::System::with_tokio_rt(|| runtime);
-    Ok(system.block_on(async {
-        let world = create(Arc::new(store));
+    system.block_on(async {
+        let world = create(disks)?;
         live(&world).await;
         let locked = lock(&world);
-        tell(&locked)
-    }))
+        Ok(tell(&locked))
+    })
 }
 
 /// Lives `count` seeds through from `first` on, on all cores, and hands each to `done` as it ends.

@@ -23,6 +23,7 @@ use crate::{
     broker::{Broker, Way},
     client::{self, Client, LIMITS},
     cloud::{Answer, Ask, Cloud},
+    cluster::{Cluster, Disks},
     desk::{Desk, Event},
     faults::Fault,
     invariants::{self, States},
@@ -63,10 +64,15 @@ pub struct World {
     pub states: States,
     written: Written,
     pub store: Arc<Store>,
+    disks: Disks,
+    /// Where what is committed is kept, unless it is on the one disk.
+    pub cluster: Option<Cluster>,
     pub vault: Arc<Vault>,
     pub catalogue: Arc<Catalogue>,
     pub limits: Arc<Limits>,
     pub plane: Option<Plane>,
+    /// Control planes that were replaced, and do not know it yet.
+    pub replaced: Vec<Plane>,
     /// Lives of the control plane so far.
     pub lives: u64,
     pub commits: u64,
@@ -82,7 +88,7 @@ pub struct World {
 
 impl World {
     /// Must be called on a tokio runtime whose clock is paused.
-    pub fn create(seed: u64, store: Arc<Store>, aloud: bool) -> Shared {
+    pub fn create(seed: u64, disks: Disks, aloud: bool) -> Result<Shared, String> {
         let mut desk = Desk::new(seed, aloud);
         let trouble = desk.dice.span(TROUBLE.0, TROUBLE.1);
         desk.after(0, Event::PlaneStarts);
@@ -93,11 +99,14 @@ impl World {
             Client::new(number, u32::try_from(number).unwrap_or(0) % PARTITIONS)
         });
         let clients = clients.collect();
-        Self::with(desk, clients, store, Phase::Trouble)
+        let world = Self::with(desk, clients, disks, Phase::Trouble)?;
+        lock(&world).cluster = seed.is_multiple_of(2).then(Cluster::default);
+        Ok(world)
     }
 
-    fn with(desk: Desk, clients: Vec<Client>, store: Arc<Store>, phase: Phase) -> Shared {
-        Arc::new_cyclic(|me| {
+    fn with(desk: Desk, clients: Vec<Client>, mut disks: Disks, phase: Phase) -> Result<Shared, String> {
+        let store = disks.next()?;
+        Ok(Arc::new_cyclic(|me| {
             Mutex::new(Self {
                 me: me.clone(),
                 desk,
@@ -108,10 +117,13 @@ impl World {
                 states: States::new(),
                 written: Written::default(),
                 store,
+                disks,
+                cluster: None,
                 vault: Arc::new(Vault::new("simulated", Key::from_bytes([3; 32]))),
                 catalogue: Arc::new(client::catalogue()),
                 limits: Arc::new(LIMITS),
                 plane: None,
+                replaced: Vec::new(),
                 lives: 0,
                 commits: 0,
                 disk_is_full: false,
@@ -121,7 +133,19 @@ impl World {
                 rest_since: None,
                 longest_unrest: 0,
             })
-        })
+        }))
+    }
+
+    pub fn is_disk_full(&self) -> bool {
+        self.disk_is_full
+    }
+
+    /// The next control plane has a disk of its own.
+    pub fn new_disk(&mut self) {
+        match self.disks.next() {
+            Ok(store) => self.store = store,
+            Err(error) => self.desk.violated(format!("no other disk: {error}")),
+        }
     }
 
     /// Does what is due. Starting and ending the control plane is not done here, since it has to be waited for.
@@ -192,6 +216,17 @@ impl World {
             desk.tell("control plane", format_args!("is killed"));
             desk.after(0, Event::PlaneEnds { life: plane.life });
         }
+        if self.cluster.is_some()
+            && let Some(plane) = self.plane.take_if(|_| desk.strikes(Fault::Replaced))
+        {
+            desk.tell("control plane", format_args!("stands still, and is replaced"));
+            // What it asks of the cloud from now on is not heard.
+            self.cloud.caller_died(plane.life, SECOND, desk);
+            desk.after(SECOND, Event::PlaneStarts);
+            self.replaced.push(plane);
+            self.new_disk();
+        }
+        let desk = &mut self.desk;
         if desk.strikes(Fault::BrokerReplaced) {
             self.broker.lose(desk);
         }

@@ -65,9 +65,12 @@ impl Changelog for KafkaChangelog {
         .await
     }
 
-    async fn fence(&self, partition: u32) -> Result<Extent> {
+    async fn fence(&self, partition: u32) -> Result<()> {
         let writer = self.writer(partition).map_err(|error| no_thread(&error))?;
-        writer.fence().await?;
+        writer.fence().await
+    }
+
+    async fn extent(&self, partition: u32) -> Result<Extent> {
         let (address, client_id, topic) = (self.address.clone(), self.client_id.clone(), self.topic.clone());
         blocking(move || reader::extent(&address, &client_id, &topic, partition)).await
     }

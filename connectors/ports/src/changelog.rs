@@ -32,7 +32,10 @@ pub trait Changelog: Send + Sync {
 
     /// Makes the caller the partition's only writer. What an earlier one left open has an end when this returns, and what
     /// it tries later fails. Errors: `Unavailable` and `Timeout`.
-    async fn fence(&self, partition: u32) -> Result<Extent>;
+    async fn fence(&self, partition: u32) -> Result<()>;
+
+    /// Where the partition's records begin and end now.
+    async fn extent(&self, partition: u32) -> Result<Extent>;
 
     /// Appends all changes of a batch or none, in order; returns the offset after them. Only after [`Changelog::fence`],
     /// and after an error only after another.

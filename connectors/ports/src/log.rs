@@ -76,6 +76,12 @@ pub trait Log: Send + Sync {
     /// each time.
     async fn take_over(&self, partition: u32) -> Result<(), CommitError>;
 
+    /// Makes the store as new as the log is now, and nobody the writer: for whoever may have been replaced.
+    async fn catch_up(&self, partition: u32) -> Result<(), CommitError>;
+
+    /// Fails when somebody else has taken the partition over: an owner that has nothing to commit asks now and then.
+    async fn confirm(&self, partition: u32) -> Result<(), CommitError>;
+
     /// When this returns `Ok`, the batch is durable and can be read from the store.
     async fn commit(&self, batch: Batch) -> Result<(), CommitError>;
 }

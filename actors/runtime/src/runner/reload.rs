@@ -52,9 +52,17 @@ impl Runner {
     async fn take_over_again(&mut self) -> Result<bool, RunnerError> {
         const REFUSAL: &str = "The log cannot be written now; try again later.";
         let Ownership { partition, epoch: ours } = self.ownership;
-        let log = self.parts.partition.log.clone();
         while !self.is_stopping {
-            let mut taking_over = Box::pin(log.take_over(partition));
+            let (log, store) = (self.parts.partition.log.clone(), self.parts.partition.store.clone());
+            let mut taking_over = Box::pin(async move {
+                // Whoever was replaced must not get in the way of whoever replaced it.
+                log.catch_up(partition).await?;
+                let found = store.epoch(partition).map_err(|error| CommitError::Refused(error.to_string()))?;
+                if found == ours {
+                    log.take_over(partition).await?;
+                }
+                store.epoch(partition).map_err(|error| CommitError::Refused(error.to_string()))
+            });
             let taken_over = loop {
                 tokio::select! {
                     biased;
@@ -66,15 +74,8 @@ impl Runner {
                 }
             };
             match taken_over {
-                Ok(()) => {
-                    let error = |reason: StoreError| RunnerError::Step { partition, reason: reason.into() };
-                    let found = self.parts.partition.store.epoch(partition).map_err(error)?;
-                    return if found == ours {
-                        Ok(true)
-                    } else {
-                        Err(RunnerError::TakenOver { partition, ours, found })
-                    };
-                }
+                Ok(found) if found == ours => return Ok(true),
+                Ok(found) => return Err(RunnerError::TakenOver { partition, ours, found }),
                 Err(error) => {
                     self.tell_not_committed(&error);
                     self.refuse_all(REFUSAL);

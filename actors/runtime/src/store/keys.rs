@@ -161,6 +161,13 @@ pub fn position(partition: u32) -> Vec<u8> {
     key
 }
 
+/// When the partition's owner last wrote that it lives.
+pub fn owned(partition: u32) -> Vec<u8> {
+    let mut key = b"owned/".to_vec();
+    key.extend_from_slice(&partition.to_be_bytes());
+    key
+}
+
 /// Which changelog the store follows.
 pub fn changelog() -> Vec<u8> {
     b"changelog".to_vec()

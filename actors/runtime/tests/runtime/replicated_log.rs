@@ -6,6 +6,7 @@ use coffer_domain::time::{DAY, Millis};
 use coffer_ports::log::{Batch, CommitError, Log, Space, Write};
 use coffer_runtime::{
     clock::Clock,
+    local_log::LocalLog,
     metrics::Metrics,
     replicated_log::{OpenError, ReplicatedLog},
     store::{Store, keys, rows},
@@ -45,7 +46,8 @@ impl Host {
         clock.shift(later);
         let metrics = Metrics::new(&Registry::new()).unwrap();
         let shared: Arc<dyn Clock> = clock.clone();
-        let log = ReplicatedLog::open(node, store.clone(), shared, metrics.clone()).await?;
+        let applier = Arc::new(LocalLog::unsynced(store.clone(), &metrics.bounded).unwrap());
+        let log = ReplicatedLog::open(node, store.clone(), applier, shared, metrics.clone()).await?;
         Ok(Self { directory, store, clock, metrics, log })
     }
 
@@ -141,6 +143,8 @@ async fn whoever_was_replaced_writes_nothing_more() {
     second.log.take_over(PARTITION).await.unwrap();
     second.log.commit(batch(2, 1..2)).await.unwrap();
     first.log.commit(batch(1, 2..5)).await.unwrap_err();
+    first.log.confirm(PARTITION).await.unwrap_err();
+    second.log.confirm(PARTITION).await.unwrap();
     assert_eq!(first.answers(), 1);
     second.log.take_over(PARTITION).await.unwrap();
     assert_eq!((second.epoch(), second.answers()), (2, 2));

@@ -6,6 +6,7 @@ use coffer_domain::{
     rejection::{Rejection, RejectionKind},
     time::{MINUTE, Millis, SECOND},
 };
+use coffer_ports::log::Space;
 use coffer_runtime::{clock::Clock, partition::Accepted, runner::Message, store::keys};
 use tokio::{sync::oneshot, task::spawn_local};
 
@@ -104,8 +105,12 @@ impl World {
         }
         order.is_accepted = true;
         let key = keys::dedup(order.partition, &order.envelope.tenant, command);
-        if !matches!(self.store.accepted(&key), Ok(Some(_))) {
-            self.desk.violated(format!("{command} is acknowledged, and not in the store"));
+        let is_kept = match &self.cluster {
+            Some(cluster) => cluster.holds(order.partition, Space::Dedup, &key),
+            None => matches!(self.store.accepted(&key), Ok(Some(_))),
+        };
+        if !is_kept {
+            self.desk.violated(format!("{command} is acknowledged, and not in the log"));
         }
         if self.desk.strikes(Fault::CommandRepeated) {
             let wait = self.desk.dice.mostly_short(10, 2 * MINUTE);

@@ -85,6 +85,9 @@ impl World {
         if self.plane.is_none() {
             return Some("the control plane is not up".into());
         }
+        if !self.replaced.is_empty() {
+            return Some("a control plane has not noticed that it was replaced".into());
+        }
         if !self.ledger.is_settled() {
             return Some("a client waits for an answer".into());
         }

@@ -1,6 +1,6 @@
 //! A history that is told beforehand: one instance, one wish after the other, each when the last has come to rest.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
 use coffer_domain::{
     ids::InstanceId,
@@ -9,12 +9,13 @@ use coffer_domain::{
         view::{self, Status},
     },
 };
-use coffer_runtime::{clock::Clock, store::Store};
+use coffer_runtime::clock::Clock;
 
 use super::{Phase, Shared, World, rest::LOOK};
 pub use crate::client::Wish;
 use crate::{
     client::Client,
+    cluster::Disks,
     desk::{Desk, Event},
     plan::Plan,
 };
@@ -37,15 +38,15 @@ pub struct Script {
 
 impl World {
     /// A world in which nothing goes wrong but what is planned.
-    pub fn scripted(seed: u64, store: Arc<Store>, aloud: bool, plan: Plan, acts: &[Act]) -> Shared {
+    pub fn scripted(seed: u64, disks: Disks, aloud: bool, plan: Plan, acts: &[Act]) -> Result<Shared, String> {
         let mut desk = Desk::new(seed, aloud);
         desk.mixture.stop();
         desk.plan = plan;
         desk.after(0, Event::PlaneStarts);
         desk.after(LOOK, Event::LookForRest);
-        let world = Self::with(desk, vec![Client::new(0, 0)], store, Phase::Scripted);
+        let world = Self::with(desk, vec![Client::new(0, 0)], disks, Phase::Scripted)?;
         super::lock(&world).script.acts = acts.iter().copied().collect();
-        world
+        Ok(world)
     }
 
     pub fn script(&self) -> &Script {

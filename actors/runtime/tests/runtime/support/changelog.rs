@@ -61,8 +61,12 @@ impl Changelog for Node {
         Ok(self.identity.to_owned())
     }
 
-    async fn fence(&self, _: u32) -> Result<Extent> {
+    async fn fence(&self, _: u32) -> Result<()> {
         self.fence.store(self.cluster.writer.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn extent(&self, _: u32) -> Result<Extent> {
         Ok(Extent { start: 0, end: self.cluster.records.lock().unwrap().len() as i64 })
     }
 

@@ -112,6 +112,14 @@ impl Log for FlakyLog {
         Ok(())
     }
 
+    async fn catch_up(&self, _: u32) -> Result<(), CommitError> {
+        Ok(())
+    }
+
+    async fn confirm(&self, _: u32) -> Result<(), CommitError> {
+        Ok(())
+    }
+
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         self.faults.commits.fetch_add(1, Ordering::Relaxed);
         let mut held = self.faults.held.subscribe();
