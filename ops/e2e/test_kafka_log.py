@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -173,6 +174,55 @@ def test_a_second_control_plane_takes_over_and_the_first_ends(served: Served, bi
     served.api.remove(instance)
     served.stop()
     second.clean()
+
+
+def test_the_state_is_moved_into_kafka_and_back(served: Served, bed: Bed):
+    kafka = served.config.read_text()
+    local = kafka.replace('log = "kafka"', 'log = "local"')
+
+    def move() -> subprocess.CompletedProcess[str]:
+        return served.command("admin", "move-log", "--config", str(served.config))
+
+    served.config.write_text(local)
+    served.start()
+    instance = served.api.create("moved", databases=[{"name": "shop"}])["id"]
+    journal = served.api.get(f"/instances/{instance}/journal")["journal"]
+    assert move().stderr.count("coffer runs") == 1
+    served.stop()
+
+    served.config.write_text(kafka)
+    refused = served.command(*served.command_line())
+    assert refused.returncode == 1
+    assert "coffer admin move-log" in refused.stderr, refused.stderr
+    moved = move()
+    assert moved.returncode == 0, moved.stderr
+    assert int(moved.stdout.split()[0]) > len(journal)
+    lose_the_store(served)
+    served.start()
+    served.api.wait_healthy(instance, BACK_TIMEOUT_S)
+    assert served.api.get(f"/instances/{instance}/journal")["journal"][: len(journal)] == journal
+    assert ordered(served, instance, "in_kafka").status_code == 202
+    served.stop()
+
+    served.config.write_text(local)
+    assert "coffer admin move-log" in served.command(*served.command_line()).stderr
+    moved = move()
+    assert moved.returncode == 0, moved.stderr
+    served.start()
+    served.api.wait_healthy(instance, BACK_TIMEOUT_S)
+    assert ordered(served, instance, "at_home").status_code == 202
+    served.stop()
+
+    # What is in Kafka is of before: the two must not be mixed.
+    served.config.write_text(kafka)
+    refused = move()
+    assert refused.returncode == 2
+    assert "has had an owner" in refused.stderr, refused.stderr
+    served.config.write_text(local)
+    served.start()
+    served.api.remove(instance)
+    served.stop()
+    lose_the_store(served)
 
 
 def test_a_store_follows_one_log_only(served: Served):

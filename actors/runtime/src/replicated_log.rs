@@ -148,6 +148,9 @@ pub enum OpenError {
     Store(#[from] StoreError),
     #[error("the store follows the changelog {known}, and this one is {found}")]
     OtherChangelog { known: String, found: String },
-    #[error("the store holds the state of a single host (broker.log = \"local\"), which no changelog has")]
+    #[error(
+        "the store holds the state of a single host (broker.log = \"local\"), which no changelog has: coffer admin move-log \
+         puts it there"
+    )]
     OwnState,
 }

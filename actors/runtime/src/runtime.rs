@@ -77,7 +77,9 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Changelog(#[from] replicated_log::OpenError),
-    #[error("the store follows the changelog {0}, and is no truth by itself: broker.log must be \"kafka\"")]
+    #[error(
+        "the store follows the changelog {0}, and is no truth by itself: broker.log must be \"kafka\", or coffer admin move-log makes it one"
+    )]
     Follows(String),
     #[error("the log's thread did not start: {0}")]
     Thread(#[from] std::io::Error),

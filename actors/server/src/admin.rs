@@ -1,5 +1,6 @@
 //! Commands beside the service: users, cleaning up, borders and effects, and in [`state`] what looks after the state.
 
+mod move_log;
 pub mod state;
 
 use std::{env, path::PathBuf};

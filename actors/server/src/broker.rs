@@ -42,26 +42,16 @@ impl Broker {
     /// Sees to it that an external broker has the topics, and that they are as they must be. Takes as long as the broker
     /// takes to answer.
     pub async fn prepare(&self) -> Result<(), Box<dyn std::error::Error>> {
-        let Self::External { servers, log } = self else { return Ok(()) };
-        let servers = servers.clone();
-        let mut topics = runtime::topics();
-        if *log == LogKind::Kafka {
-            topics.push(runtime::changelog_topic());
+        match self {
+            Self::External { servers, log } => prepare_all(servers, *log).await,
+            Self::Embedded { .. } => Ok(()),
         }
-        let prepare = move || prepare_topics(&servers, CLIENT_ID, &topics);
-        let made = tokio::task::spawn_blocking(prepare).await??;
-        if !made.is_empty() {
-            tracing::info!(topics = made.join(" "), "topics made");
-        }
-        Ok(())
     }
 
     /// Where the store's rows come from, when that is not the store.
     pub fn changelog(&self) -> Option<Arc<dyn Changelog>> {
         match self {
-            Self::External { servers, log: LogKind::Kafka } => {
-                Some(Arc::new(KafkaChangelog::new(servers, CLIENT_ID, topics::STATE)))
-            }
+            Self::External { servers, log: LogKind::Kafka } => Some(changelog_at(servers)),
             Self::External { .. } | Self::Embedded { .. } => None,
         }
     }
@@ -101,6 +91,25 @@ impl Broker {
         }
         Ok(())
     }
+}
+
+/// The changelog of the cluster at `servers`.
+pub fn changelog_at(servers: &str) -> Arc<dyn Changelog> {
+    Arc::new(KafkaChangelog::new(servers, CLIENT_ID, topics::STATE))
+}
+
+/// Sees to it that the cluster has the topics, and that they are as they must be.
+pub async fn prepare_all(servers: &str, log: LogKind) -> Result<(), Box<dyn std::error::Error>> {
+    let mut topics = runtime::topics();
+    if log == LogKind::Kafka {
+        topics.push(runtime::changelog_topic());
+    }
+    let servers = servers.to_owned();
+    let made = tokio::task::spawn_blocking(move || prepare_topics(&servers, CLIENT_ID, &topics)).await??;
+    if !made.is_empty() {
+        tracing::info!(topics = made.join(" "), "topics made");
+    }
+    Ok(())
 }
 
 fn start_embedded(file: &std::path::Path) -> Result<EmbeddedBroker, Box<dyn std::error::Error>> {

@@ -96,6 +96,13 @@ pub enum AdminCommand {
     },
     /// Writes the control plane's state into one file, also while Coffer runs. It holds no tenant's data.
     Backup(BackupOptions),
+    /// Moves what is committed to where `broker.log` of the configuration wants it: from this host into Kafka, or back.
+    /// Coffer must be stopped.
+    MoveLog {
+        /// The file of `coffer serve`.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// Puts the state of a backup into a state directory that has none. Databases that run there are adopted.
     Restore(RestoreOptions),
 }

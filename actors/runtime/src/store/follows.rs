@@ -1,7 +1,7 @@
 //! What a store knows of the changelog that it follows.
 
 use coffer_ports::log::{Batch, Space, Write};
-use rocksdb::{IteratorMode, WriteBatch};
+use rocksdb::{IteratorMode, PrefixRange, ReadOptions, WriteBatch};
 
 use super::{SPACES, Store, StoreError, keys, rows};
 
@@ -26,6 +26,20 @@ impl Store {
     pub fn is_empty(&self) -> Result<bool, StoreError> {
         let first = self.db.iterator_cf(self.family(Space::Meta), IteratorMode::Start).next().transpose()?;
         Ok(first.is_none_or(|(key, _)| *key == *keys::trial()))
+    }
+
+    /// All rows of a partition, but for what the store knows of itself.
+    pub fn rows_of(&self, partition: u32) -> impl Iterator<Item = Result<Write, StoreError>> {
+        let prefix = keys::partition(partition);
+        SPACES.into_iter().filter(|space| *space != Space::Meta).flat_map(move |space| {
+            let mut options = ReadOptions::default();
+            options.set_iterate_range(PrefixRange(prefix.clone()));
+            let rows = self.db.iterator_cf_opt(self.family(space), options, IteratorMode::Start);
+            rows.map(move |row| {
+                let (key, value) = row?;
+                Ok(Write { space, key: key.into_vec(), value: Some(value.into_vec()) })
+            })
+        })
     }
 
     /// Removes all rows of a partition.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use coffer_local::LocalProvider;
 use coffer_runtime::store::Store;
 
-use super::{local_config, place};
+use super::{local_config, move_log, place};
 use crate::{
     backup,
     check::{self, Finding},
@@ -25,6 +25,7 @@ pub fn run(command: &AdminCommand) -> Outcome {
     match command {
         AdminCommand::Check { place, json, repair } => check(place, *json, *repair),
         AdminCommand::RemoveOrphan { instance, yes, place } => remove_orphan(instance, *yes, place),
+        AdminCommand::MoveLog { config } => move_log::run(config),
         AdminCommand::Backup(options) => backup::write(options).map(|()| ExitCode::SUCCESS),
         AdminCommand::Restore(options) => backup::restore(options).map(|()| ExitCode::SUCCESS),
     }
@@ -55,7 +56,14 @@ fn check(named: &Place, json: bool, repair: bool) -> Outcome {
         let stopped = state.lock_existing()?;
         let _lock = stopped.ok_or("coffer runs: stop it before a repair")?;
         check_store(&state)?;
-        for mended in check::repair(&Store::open(&state.store())?)? {
+        let store = Store::open(&state.store())?;
+        if store.follows()?.is_some() {
+            let directory = state.store().display().to_string();
+            return Err(
+                format!("the store follows a changelog: remove {directory}, and the next start reads it anew").into()
+            );
+        }
+        for mended in check::repair(&store)? {
             eprintln!("mended: {mended}");
         }
     }
