@@ -18,15 +18,19 @@ use coffer_domain::{
     rejection::Rejection,
     time::{Millis, Timestamp},
 };
-use coffer_ports::log::{Batch, CommitError, Log};
+use coffer_ports::{
+    changelog::Changelog,
+    log::{Batch, CommitError, Log},
+};
 use coffer_runtime::{
     borders::NoRehearsal,
     clock::Clock,
-    dispatcher::{Dispatcher, Ownership},
+    dispatcher::Dispatcher,
     link::LinkParts,
     local_log::LocalLog,
     metrics::Metrics,
     partition::{Accepted, Item, Parts},
+    replicated_log::ReplicatedLog,
     runner::{INBOX, Message, Runner, RunnerParts},
     runtime::partition_of,
     store::Store,
@@ -55,9 +59,9 @@ impl Clock for ForwardClock {
     }
 }
 
-/// Commits to the real log, and keeps the batches while it is told to: a copy costs time that is not ours.
+/// Commits to a real log, and keeps the batches while it is told to: a copy costs time that is not ours.
 struct Recorder {
-    log: LocalLog,
+    log: Arc<dyn Log>,
     batches: Batches,
 }
 
@@ -66,16 +70,16 @@ type Batches = Arc<Mutex<Option<Vec<Batch>>>>;
 
 #[async_trait]
 impl Log for Recorder {
-    async fn take_over(&self, _: u32) -> Result<(), CommitError> {
-        Ok(())
+    async fn take_over(&self, partition: u32) -> Result<(), CommitError> {
+        self.log.take_over(partition).await
     }
 
-    async fn catch_up(&self, _: u32) -> Result<(), CommitError> {
-        Ok(())
+    async fn catch_up(&self, partition: u32) -> Result<(), CommitError> {
+        self.log.catch_up(partition).await
     }
 
-    async fn confirm(&self, _: u32) -> Result<(), CommitError> {
-        Ok(())
+    async fn confirm(&self, partition: u32) -> Result<(), CommitError> {
+        self.log.confirm(partition).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
@@ -98,12 +102,29 @@ pub struct OnePartition {
 impl OnePartition {
     /// Takes over the partition of `tenant`; its store may hold instances. Must be called within an actix system.
     pub async fn start(directory: &Path, tenant: &TenantId) -> Result<Self, Failure> {
+        Self::start_on(directory, tenant, None).await
+    }
+
+    /// The same with its log in a changelog, which the store follows.
+    pub async fn start_on(
+        directory: &Path,
+        tenant: &TenantId,
+        changelog: Option<Arc<dyn Changelog>>,
+    ) -> Result<Self, Failure> {
         let store = Arc::new(Store::open(directory)?);
         let batches = Batches::default();
         let metrics = Metrics::new(&Registry::new())?;
-        let log = Recorder { log: LocalLog::start(store.clone(), &metrics.bounded)?, batches: batches.clone() };
         let vault = Arc::new(samples::vault());
         let clock = Arc::new(ForwardClock::default());
+        let log: Arc<dyn Log> = match changelog {
+            None => Arc::new(LocalLog::start(store.clone(), &metrics.bounded)?),
+            Some(changelog) => {
+                let applier = Arc::new(LocalLog::unsynced(store.clone(), &metrics.bounded)?);
+                let (store, clock) = (store.clone(), clock.clone());
+                Arc::new(ReplicatedLog::open(changelog, store, applier, clock, metrics.clone()).await?)
+            }
+        };
+        let log = Recorder { log, batches: batches.clone() };
         let (outgoing, mut relay) = mpsc::channel(OUTGOING);
         tokio::spawn(async move { while relay.recv().await.is_some() {} });
         let parts = RunnerParts {
@@ -120,11 +141,12 @@ impl OnePartition {
             clock: clock.clone(),
         };
         let (inbox, messages) = mpsc::channel(INBOX);
-        let (sender, ownership) = (inbox.downgrade(), Ownership { partition: partition_of(tenant), epoch: 1 });
+        let (sender, partition) = (inbox.downgrade(), partition_of(tenant));
         let (started, is_started) = oneshot::channel();
         let arbiter = Arbiter::new();
         arbiter.spawn(async move {
-            match Runner::load(ownership, parts, messages, sender) {
+            let owned = Runner::own(partition, &parts).await;
+            match owned.and_then(|ownership| Runner::load(ownership, parts, messages, sender)) {
                 Ok(runner) => {
                     let _ = started.send(Ok(()));
                     if let Err(error) = runner.run().await {

@@ -13,7 +13,7 @@ use coffer_domain::{
     command::Command,
     ids::{EffectId, InstanceId, TenantId},
 };
-use coffer_ports::log::Batch;
+use coffer_ports::{changelog::Changelog, log::Batch};
 use coffer_runtime::store::Store;
 use tokio::{sync::Mutex, task::JoinSet};
 
@@ -37,36 +37,35 @@ const DATABASE: &str = "reports";
 
 pub fn measure(scale: Scale) -> Result<Vec<Line>, Failure> {
     in_system(async move {
-        let mut throughput = throughput(scale).await?;
-        let mut lines = vec![throughput.line()];
+        let bare_directory = tempfile::tempdir()?;
+        let bare = BareStore::open(bare_directory.path())?;
+        let mut throughput = throughput(scale, None, |batches| Ok(bare.replay(batches)?)).await?;
+        let line = Line::new("durable commands through one partition", "/s", throughput.ours)
+            .against("the same batches in bare RocksDB, synced", throughput.bare)
+            .target(Target::Share(0.5));
+        let mut lines = vec![line];
         lines.append(&mut throughput.details);
-        lines.extend(latencies(scale, throughput.ours).await?);
+        lines.extend(latencies(scale, throughput.ours, None).await?);
         Ok(lines)
     })
 }
 
-struct Throughput {
-    ours: f64,
-    bare: f64,
-    details: Vec<Line>,
+pub(super) struct Throughput {
+    pub ours: f64,
+    pub bare: f64,
+    pub details: Vec<Line>,
 }
 
-impl Throughput {
-    fn line(&self) -> Line {
-        Line::new("durable commands through one partition", "/s", self.ours)
-            .against("the same batches in bare RocksDB, synced", self.bare)
-            .target(Target::Share(0.5))
-    }
-}
-
-async fn throughput(scale: Scale) -> Result<Throughput, Failure> {
+/// Commands a second, with the store as the log or a changelog, and what `replay` makes of the same batches.
+pub(super) async fn throughput(
+    scale: Scale,
+    changelog: Option<Arc<dyn Changelog>>,
+    mut replay: impl FnMut(&[Batch]) -> Result<(), Failure>,
+) -> Result<Throughput, Failure> {
     let clients = scale.of(CLIENTS, 16);
     let (directory, tenant) = (tempfile::tempdir()?, TenantId("one".into()));
     fill(directory.path(), &tenant, clients)?;
-    let partition = Arc::new(OnePartition::start(directory.path(), &tenant).await?);
-    let bare_directory = tempfile::tempdir()?;
-    let bare = BareStore::open(bare_directory.path())?;
-
+    let partition = Arc::new(OnePartition::start_on(directory.path(), &tenant, changelog).await?);
     let (mut ours, mut limits, mut inputs_per_batch, mut bytes_per_command) = (vec![], vec![], vec![], vec![]);
     // The first round fills caches on both sides and does not count.
     for round in 0..=scale.rounds() {
@@ -78,7 +77,7 @@ async fn throughput(scale: Scale) -> Result<Throughput, Failure> {
         let recorded = load(&partition, clients, scale.round() / 2).await? as f64;
         let batches = partition.recorded();
         let started = Instant::now();
-        bare.replay(&batches)?;
+        replay(&batches)?;
         let replayed = started.elapsed().as_secs_f64();
         if round > 0 {
             ours.push(commands / elapsed);
@@ -148,11 +147,15 @@ fn state_bytes(tenant: &TenantId) -> f64 {
 
 /// Latency under loads that do not wait for answers: a command counts from when it was due, also where the generator
 /// or the inbox was late.
-async fn latencies(scale: Scale, capacity: f64) -> Result<Vec<Line>, Failure> {
+pub(super) async fn latencies(
+    scale: Scale,
+    capacity: f64,
+    changelog: Option<Arc<dyn Changelog>>,
+) -> Result<Vec<Line>, Failure> {
     let instances = scale.of(TAKING_TURNS, 512);
     let (directory, tenant) = (tempfile::tempdir()?, TenantId("one".into()));
     fill(directory.path(), &tenant, instances)?;
-    let partition = Arc::new(OnePartition::start(directory.path(), &tenant).await?);
+    let partition = Arc::new(OnePartition::start_on(directory.path(), &tenant, changelog).await?);
     let turns: Turns = Arc::new((0..instances).map(|_| Mutex::default()).collect());
     let mut arrival = 0;
     let mut lines = Vec::new();

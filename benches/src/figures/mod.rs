@@ -5,6 +5,7 @@ mod changes;
 mod commands;
 mod creates;
 mod heartbeats;
+mod kafka;
 pub mod memory;
 mod reads;
 mod recovery;
@@ -17,6 +18,7 @@ pub type Bench = fn(Scale) -> Result<Vec<Line>, Failure>;
 /// In the order in which they run.
 pub const BENCHES: &[(&str, Bench)] = &[
     ("commands", commands::measure),
+    ("kafka", kafka::measure),
     ("reads", reads::measure),
     ("creates", creates::measure),
     ("changes", changes::measure),

@@ -130,6 +130,9 @@ pub(crate) fn new_consumer(address: &Address, client_id: &str) -> Result<Consume
     consumer.map(Detached::new).map_err(|error| from_kafka("create a consumer", &error))
 }
 
+/// A transaction may not begin before the cluster has put the end of the one before it into every partition: the client
+/// is told to come again, and waits this long instead of librdkafka's 100 ms.
+const TRANSACTION_RETRY_MS: u32 = 2;
 /// Fetched ahead when a changelog is read, in KiB, and by one fetch.
 const CHANGELOG_QUEUE_KIB: u32 = 16 * 1024;
 const CHANGELOG_FETCH_BYTES: u32 = 8 * 1024 * 1024;
@@ -148,6 +151,7 @@ pub(crate) fn changelog_producer(
         .set("transactional.id", transactional_id)
         .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string())
         .set("message.timeout.ms", RECORD_TIMEOUT.as_millis().to_string())
+        .set("retry.backoff.ms", TRANSACTION_RETRY_MS.to_string())
         // A batch is complete when it is handed over: nothing more is worth waiting for.
         .set("linger.ms", "0")
         .set("compression.type", "lz4")

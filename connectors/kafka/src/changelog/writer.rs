@@ -39,6 +39,8 @@ pub(crate) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) const RECORD_TIMEOUT: Duration = Duration::from_secs(20);
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(25);
 const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long acknowledgements are waited for at a time. rdkafka's `flush` waits 100 ms, also when they are there.
+const ACKNOWLEDGEMENT_WAIT: Duration = Duration::from_millis(1);
 /// How long a full queue of the client is waited for at a time.
 const QUEUE_FULL_WAIT: Duration = Duration::from_millis(10);
 
@@ -130,8 +132,11 @@ impl Work {
             }
         }
         // Before the end of the transaction is asked for, nothing of it can have been committed.
-        if let Err(error) = producer.flush(left(deadline)) {
-            return Err(abort(producer, &error));
+        while producer.in_flight_count() > 0 {
+            if Instant::now() >= deadline {
+                return Err(abort(producer, &KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)));
+            }
+            producer.poll(ACKNOWLEDGEMENT_WAIT);
         }
         loop {
             let Err(error) = producer.commit_transaction(left(deadline)) else {
