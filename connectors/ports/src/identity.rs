@@ -40,6 +40,10 @@ pub enum NameOrId {
     Id(String),
 }
 
+/// Code of the `Denied` for a token that is valid and for no project: without a scope, or with a domain or the system for
+/// one.
+pub const NO_PROJECT: &str = "identity.no_project";
+
 /// A token and what it stands for.
 #[derive(Clone)]
 pub struct IssuedToken {
@@ -56,7 +60,7 @@ pub trait Identity: Send + Sync {
     /// Errors: `Denied` for wrong credentials, or a project that the user has no role in (one answer for both).
     async fn authenticate(&self, credentials: &Credentials, project: Option<&NameOrId>) -> Result<IssuedToken>;
 
-    /// Whose token this is. Errors: `Denied` when it is unknown, expired or revoked; `Unavailable` when the identity
-    /// service cannot say.
+    /// Whose token this is. Errors: `Denied` when it is unknown, expired or revoked, and with the code [`NO_PROJECT`]
+    /// when it is valid and for no project; `Unavailable` or another kind when the identity service cannot say.
     async fn validate(&self, token: &str) -> Result<IssuedToken>;
 }

@@ -1,0 +1,5 @@
+//! OpenStack's services behind the ports.
+//!
+//! * [`keystone`] – `Identity`.
+
+pub mod keystone;
