@@ -7,12 +7,15 @@ use actix_web::{
     HttpMessage,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{HeaderMap, HeaderName},
+    http::header::HeaderName,
     middleware::Next,
     web,
 };
 use coffer_domain::ids::TenantId;
-use coffer_ports::{ErrorKind, identity::IssuedToken};
+use coffer_ports::{
+    ErrorKind,
+    identity::{IssuedToken, NO_PROJECT},
+};
 use tokio::time::timeout;
 
 use crate::{
@@ -42,7 +45,7 @@ pub(crate) async fn authenticate(
 
 async fn admit(shim: &Shim, request: &ServiceRequest) -> Result<Caller> {
     let base = Base::of(request.request());
-    let issued = validate(shim, request.headers(), &base).await?;
+    let issued = validate(shim, request, &base).await?;
     let tenant = issued.principal.project_id.clone();
     if request.match_info().get("tenant") != Some(tenant.as_str()) {
         return Err(Error::other_tenant(&tenant, wants_html(request.request())));
@@ -52,21 +55,23 @@ async fn admit(shim: &Shim, request: &ServiceRequest) -> Result<Caller> {
     Ok(Authenticated { principal: issued.principal, request_id, links }.into())
 }
 
-async fn validate(shim: &Shim, headers: &HeaderMap, base: &Base) -> Result<IssuedToken> {
+async fn validate(shim: &Shim, request: &ServiceRequest, base: &Base) -> Result<IssuedToken> {
     let no_token = || match &shim.config.auth_url {
         Some(url) => Error::no_token(url),
         None => Error::no_token(&base.join("/v3")),
     };
-    let token = headers.get(TOKEN).and_then(|value| value.to_str().ok()).ok_or_else(no_token)?;
+    let token = request.headers().get(TOKEN).and_then(|value| value.to_str().ok()).ok_or_else(no_token)?;
     let answer = timeout(shim.config.request_timeout(), shim.identity.validate(token)).await;
     match answer {
         Ok(Ok(issued)) => Ok(issued),
+        // Trove's tenant of such a token is Python's `None`.
+        Ok(Err(error)) if error.code == NO_PROJECT => Err(Error::other_tenant("None", wants_html(request.request()))),
         Ok(Err(error)) if matches!(error.kind, ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::Invalid) => {
             Err(no_token())
         }
         Ok(Err(error)) => {
             tracing::warn!(code = %error.code, "a token could not be validated: {error}");
-            Err(identity_away())
+            Err(identity_away().after(error.retry_after))
         }
         Err(_) => {
             tracing::warn!("a token could not be validated: no answer in time");

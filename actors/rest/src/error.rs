@@ -4,6 +4,8 @@
 //! tenant are answered by webob before Trove's code sees them: HTML, or JSON when the client names it. What concerns
 //! tokens comes from Keystone's middleware.
 
+use std::time::Duration;
+
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
     http::{StatusCode, header},
@@ -92,6 +94,12 @@ impl Error {
 
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
+    /// The same with another time to wait, where one is known.
+    pub fn after(self, wait: Option<Duration>) -> Self {
+        let wait_s = wait.map(|wait| u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).max(RETRY_AFTER_S));
+        Self { retry_after_s: wait_s.unwrap_or(self.retry_after_s), ..self }
     }
 
     /// A body that is not JSON.

@@ -17,6 +17,8 @@ pub struct Config {
     #[serde(default)]
     pub rest: coffer_rest::config::Config,
     #[serde(default)]
+    pub identity: Identity,
+    #[serde(default)]
     pub broker: Broker,
     #[serde(default)]
     pub provider: Provider,
@@ -25,6 +27,14 @@ pub struct Config {
     /// Quota of every tenant.
     #[serde(default)]
     pub quota: Limits,
+}
+
+/// The table `[identity]`: whose tokens count. Those of Coffer's own users, unless another service is named.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identity {
+    /// OpenStack's identity service.
+    pub keystone: Option<coffer_openstack::keystone::Config>,
 }
 
 /// The table `[broker]`.
@@ -89,6 +99,9 @@ pub fn parse(text: &str) -> Result<Config, String> {
     let config: Config = toml::from_str(text).map_err(|error| explain(&error.to_string()))?;
     config.rest.check()?;
     config.broker.check()?;
+    if let Some(keystone) = &config.identity.keystone {
+        keystone.check()?;
+    }
     Ok(config)
 }
 
@@ -137,6 +150,15 @@ mod tests {
         assert_eq!(config.broker.log, LogKind::Kafka);
         let error = parse("state_dir = '/x'\n[broker]\nlog = 'files'").unwrap_err();
         assert!(error.contains("`local` or `kafka`"), "{error}");
+    }
+
+    #[test]
+    fn keystone_is_named_whole_or_not_at_all() {
+        let table = "state_dir = '/x'\n[identity.keystone]\nauth_url = 'https://k:5000/v3'\n";
+        let error = parse(table).unwrap_err();
+        assert!(error.contains("identity.keystone") && error.contains("password_file"), "{error}");
+        let config = parse(&format!("{table}username = 'coffer'\npassword_file = '/p'")).unwrap();
+        assert_eq!(config.identity.keystone.unwrap().cache_s, 60);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod certificate;
 mod host;
 mod http;
+mod identity;
 mod service;
 mod state;
 
@@ -38,6 +39,7 @@ pub fn run(place: &Place, json: bool) -> Result<ExitCode, Box<dyn std::error::Er
     findings.extend(host::examine(&patient));
     findings.extend(service::examine(&patient));
     findings.extend(certificate::examine(&patient));
+    findings.extend(identity::examine(&patient));
     let mut code = FOUND;
     if patient.state.store().exists() {
         match admin::state::findings(&patient.state) {

@@ -3,6 +3,7 @@
 //! * [`cli`] – what can be typed;
 //! * [`config`] – the file of `coffer serve`, and what `coffer dev` uses in its place;
 //! * [`state_dir`] – the one directory that everything of a host lives in, with its lock;
+//! * [`identity`] – who may call;
 //! * [`keys`] – the deployment key;
 //! * [`broker`] – the embedded broker or the way to an external one;
 //! * [`service`] – starts all parts, runs until a signal, stops them in order;
@@ -25,6 +26,7 @@ mod cli;
 mod config;
 mod desk;
 mod doctor;
+mod identity;
 mod journal;
 mod keys;
 mod local_api;

@@ -14,10 +14,7 @@ use std::{
 
 use actix::System;
 use coffer_domain::quota::Limits;
-use coffer_local::{
-    LocalProvider,
-    identity::{self, StaticIdentity},
-};
+use coffer_local::LocalProvider;
 use coffer_rest::tls::Certificates;
 use coffer_runtime::{
     borders::{Borders, NoRehearsal},
@@ -39,7 +36,7 @@ use crate::{
     cli::{DevOptions, ServeOptions},
     config::{self, Config},
     desk::ServiceDesk,
-    keys, local_api, logging, rehearsal,
+    identity, keys, local_api, logging, rehearsal,
     state_dir::{Endpoints, StateDir},
     systemd,
 };
@@ -53,8 +50,6 @@ const WORKER_THREADS: usize = 2;
 const SUPERVISOR_WATCH: Duration = Duration::from_secs(2);
 /// How often somebody looks whether the certificate was replaced.
 const CERTIFICATE_WATCH: Duration = Duration::from_secs(5);
-/// User and project that the first start of `coffer dev` makes.
-const DEV_USER: &str = "demo";
 
 /// What differs between `coffer dev` and `coffer serve`.
 struct Mode {
@@ -79,6 +74,7 @@ pub fn dev(options: &DevOptions) -> CommandResult {
             serve_identity: true,
             ..Default::default()
         },
+        identity: config::Identity::default(),
         broker: config::Broker { open_intake: true, ..Default::default() },
         provider: config::Provider::default(),
         catalogue: config::Catalogue::default(),
@@ -92,8 +88,7 @@ pub fn dev(options: &DevOptions) -> CommandResult {
 pub fn serve(options: &ServeOptions) -> CommandResult {
     logging::start(options.log_format);
     let mut config = config::read(&options.config)?;
-    // The static identity is the only one so far: clients get their tokens here or nowhere.
-    config.rest.serve_identity = true;
+    identity::announce(&mut config);
     let mode = Mode { borders: Arc::new(NoRehearsal), clock: Arc::new(SystemClock::default()), dev: false };
     run(config, &mode)
 }
@@ -105,20 +100,13 @@ fn run(mut config: Config, mode: &Mode) -> CommandResult {
     state.check_restored()?;
     let catalogue = Arc::new(catalogue::load(config.catalogue.file.as_deref())?);
     let key = keys::load(&state.deployment_key(), &state.store())?;
-    if mode.dev && !state.users().exists() {
-        let password = identity::add_user(&state.users(), DEV_USER, DEV_USER, &["member".into()])?;
-        println!("password for user {DEV_USER} (project {DEV_USER}): {}", password.expose());
-    }
-    if !state.users().exists() {
-        let directory = state.path().display();
-        return Err(format!("no users yet: coffer user add NAME --project PROJECT --state-dir {directory}").into());
-    }
+    identity::need_users(&config.identity, &state, mode.dev)?;
     let certificates = config.rest.certificates()?;
     let listener = TcpListener::bind(config.rest.listen)
         .map_err(|error| format!("rest.listen {}: {error}", config.rest.listen))?;
     let parts = Parts {
         provider: open_provider(&state, config.provider.agent_program.clone())?,
-        identity: open_identity(&state, key.token_key, mode.clock.clone())?,
+        token_key: key.token_key,
         store: Arc::new(Store::open(&state.store())?),
         vault: Arc::new(key.vault),
         catalogue,
@@ -158,7 +146,7 @@ fn raise_file_limit() -> usize {
 /// What is opened before anything runs.
 struct Parts {
     provider: LocalProvider,
-    identity: Arc<StaticIdentity>,
+    token_key: [u8; 32],
     store: Arc<Store>,
     vault: Arc<coffer_runtime::vault::Vault>,
     catalogue: Arc<coffer_domain::catalogue::Catalogue>,
@@ -175,21 +163,13 @@ fn open_provider(
     Ok(LocalProvider::open(admin::local_config(state, agent_program)?)?)
 }
 
-fn open_identity(
-    state: &StateDir,
-    token_key: [u8; 32],
-    clock: Arc<dyn Clock>,
-) -> coffer_ports::Result<Arc<StaticIdentity>> {
-    Ok(Arc::new(StaticIdentity::open(&state.users(), token_key)?.with_clock(move || clock.now().0)))
-}
-
 async fn work(parts: Parts, mode: &Mode) -> CommandResult {
-    let Parts { provider, identity, store, vault, catalogue, certificates, listener, state, config } = parts;
+    let Parts { provider, token_key, store, vault, catalogue, certificates, listener, state, config } = parts;
     let (desk_store, desk_vault) = (store.clone(), vault.clone());
     let registry = Registry::new();
     let limits = Arc::new(config.quota);
     let metrics = Metrics::new(&registry)?;
-    identity.watch(&metrics.bounded);
+    let identity = identity::open(&config.identity, &state, token_key, mode.clock.clone(), &metrics.bounded)?;
     let mut broker = Broker::start(&config.broker, &state)?;
     broker.prepare().await?;
     let connectors = Connectors {
@@ -217,6 +197,7 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
         Control { runtime: runtime.clone(), vault, catalogue, limits, clock: mode.clock.clone(), ready: ready.clone() };
     let address = listener.local_addr()?;
     let api_url = format!("{}://{address}", if certificates.is_some() { "https" } else { "http" });
+    let clients_auth_url = config.rest.auth_url.clone();
     let api = coffer_rest::serve(config.rest, listener, Arc::new(control), identity, registry, certificates.as_ref())?;
     let api_handle = api.handle();
     let api = tokio::task::spawn_local(api);
@@ -233,7 +214,7 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
 
     let publish = |broker: &Broker| {
         let api = api_url.clone();
-        let auth_url = format!("{api}/v3");
+        let auth_url = clients_auth_url.clone().unwrap_or_else(|| format!("{api}/v3"));
         state.publish(&Endpoints { auth_url, api, kafka: broker.servers(), pid: std::process::id() })
     };
     publish(&broker)?;

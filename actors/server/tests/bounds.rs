@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Where programs are made of; simulation and conformance suites are none.
-const ROOMS: [&str; 8] = [
+const ROOMS: [&str; 9] = [
     "actors/domain/src",
     "actors/rest/src",
     "actors/runtime/src",
@@ -19,6 +19,7 @@ const ROOMS: [&str; 8] = [
     "agent/protocol/src",
     "connectors/kafka/src",
     "connectors/local/src",
+    "connectors/openstack/src",
 ];
 
 /// What makes a thing with a bound; its bound follows.
@@ -84,5 +85,6 @@ fn whatever_has_a_bound_tells_its_fullness_or_is_excused() {
     registered.extend(coffer_runtime::fullness::THINGS);
     registered.extend(coffer_kafka::THINGS);
     registered.extend(coffer_local::identity::THINGS);
+    registered.extend(coffer_openstack::keystone::THINGS);
     assert_eq!(things.keys().copied().collect::<BTreeSet<_>>(), registered);
 }

@@ -23,6 +23,8 @@ class OpenStack:
     password: str
     project: str
     ca_file: str = ""
+    # Another way to log in, as variables, in place of user, password and project.
+    instead: dict[str, str] | None = None
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self._run("openstack", *words)
@@ -58,6 +60,8 @@ class OpenStack:
             "LANG": "C.UTF-8",
             "OS_AUTH_URL": self.auth_url,
             "OS_IDENTITY_API_VERSION": "3",
+        }
+        environment |= self.instead or {
             "OS_USERNAME": self.user,
             "OS_PASSWORD": self.password,
             "OS_PROJECT_NAME": self.project,

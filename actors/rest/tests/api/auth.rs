@@ -1,8 +1,10 @@
 //! Tokens, tenants, request ids and links.
 
+use coffer_rest::config::Config;
+
 use super::{
     control::healthy,
-    people::{ADMIN, AWAY, DEMO, OTHER, PASSWORD},
+    people::{ADMIN, AWAY, CROWDED, DEMO, OTHER, PASSWORD, UNSCOPED},
     server::Api,
 };
 
@@ -28,6 +30,31 @@ fn an_absent_identity_service_is_no_refusal() {
     let answer = api.call(AWAY, "GET", "/v1.0/demo/instances", "");
     assert_eq!((answer.status, answer.fault().0.as_str()), (503, "serviceUnavailable"));
     assert_eq!(answer.header("Retry-After"), Some("1"));
+    let crowded = api.call(CROWDED, "GET", "/v1.0/demo/instances", "");
+    assert_eq!((crowded.status, crowded.header("Retry-After")), (503, Some("17")));
+}
+
+#[test]
+fn a_token_of_no_project_enters_nobodys_path() {
+    let api = Api::start();
+    for path in ["/v1.0/demo/instances", "/v1.0/None/instances"] {
+        let answer = api.call(UNSCOPED, "GET", path, "");
+        assert_eq!(answer.status, 403, "{path}");
+        assert!(answer.body.contains("User with tenant id None cannot access this resource."), "{}", answer.body);
+    }
+}
+
+#[test]
+fn where_tokens_come_from_elsewhere_none_are_issued_here() {
+    let auth_url = Some("https://keystone.example.org:5000/v3".to_owned());
+    let api = Api::start_as_is(Config { auth_url, ..Config::default() });
+    let answer = api.send("GET", "/v1.0/demo/instances", &[], b"");
+    let challenge = answer.header("WWW-Authenticate");
+    assert_eq!(challenge, Some("Keystone uri=\"https://keystone.example.org:5000/v3\""));
+    for (method, path) in [("GET", "/v3"), ("GET", "/v3/"), ("POST", "/v3/auth/tokens")] {
+        assert_eq!(api.send(method, path, &[], b"").status, 404, "{method} {path}");
+    }
+    assert_eq!(api.get("/flavors").status, 200);
 }
 
 #[test]

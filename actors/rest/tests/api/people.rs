@@ -1,9 +1,11 @@
 //! An identity service with a handful of fixed tokens.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use coffer_ports::{
     Error, ErrorKind, Result,
-    identity::{Credentials, Identity, IssuedToken, NameOrId, Principal},
+    identity::{Credentials, Identity, IssuedToken, NO_PROJECT, NameOrId, Principal},
 };
 
 pub const DEMO: &str = "token-demo";
@@ -13,6 +15,11 @@ pub const OPERATOR: &str = "token-operator";
 pub const ADMIN: &str = "token-admin";
 /// The identity service is away when it is asked about this one.
 pub const AWAY: &str = "token-away";
+
+/// It asks to come back after 17 s.
+pub const CROWDED: &str = "token-crowded";
+/// Valid, and for no project.
+pub const UNSCOPED: &str = "token-unscoped";
 
 pub const PASSWORD: &str = "identity-Passw0rd";
 
@@ -58,6 +65,11 @@ impl Identity for People {
             OPERATOR => Ok(issued(token, "operator", "demo", "admin")),
             ADMIN => Ok(issued(token, "admin", "admin", "admin")),
             AWAY => Err(Error::new(ErrorKind::Unavailable, "test.away", "it is away")),
+            CROWDED => {
+                let retry_after = Some(Duration::from_secs(17));
+                Err(Error { retry_after, ..Error::new(ErrorKind::Throttled, "test.crowded", "slow down") })
+            }
+            UNSCOPED => Err(Error::new(ErrorKind::Denied, NO_PROJECT, "for no project")),
             _ => Err(denied()),
         }
     }

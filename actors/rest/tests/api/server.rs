@@ -35,7 +35,12 @@ impl Api {
     }
 
     pub fn start_with(config: Config) -> Self {
-        let config = Config { workers: 1, serve_identity: true, ..config };
+        Self::start_as_is(Config { serve_identity: true, ..config })
+    }
+
+    /// Without our own `/v3`, unless `config` has it.
+    pub fn start_as_is(config: Config) -> Self {
+        let config = Config { workers: 1, ..config };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let memory = Memory::new();
