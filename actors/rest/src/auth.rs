@@ -52,7 +52,8 @@ async fn admit(shim: &Shim, request: &ServiceRequest) -> Result<Caller> {
     }
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let links = Links { base, tenant: TenantId(tenant) };
-    Ok(Authenticated { principal: issued.principal, request_id, links }.into())
+    let is_admin = shim.policy.is_admin(&issued.principal);
+    Ok(Authenticated { principal: issued.principal, is_admin, request_id, links }.into())
 }
 
 async fn validate(shim: &Shim, request: &ServiceRequest, base: &Base) -> Result<IssuedToken> {

@@ -22,6 +22,8 @@ pub(crate) struct Caller(Rc<Authenticated>);
 #[derive(Debug)]
 pub(crate) struct Authenticated {
     pub principal: Principal,
+    /// As the policy's rule `context_is_admin` has it.
+    pub is_admin: bool,
     pub request_id: String,
     pub links: Links,
 }
@@ -47,7 +49,7 @@ impl Caller {
 
     /// For what is below `/mgmt`. Errors: 401, which is what Trove has for it.
     pub fn require_admin(&self) -> Result<()> {
-        if self.principal.is_admin() {
+        if self.is_admin {
             return Ok(());
         }
         Err(Error::new(StatusCode::UNAUTHORIZED, "User does not have admin privileges."))

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, thread, 
 
 use serde::Deserialize;
 
-use crate::tls::Certificates;
+use crate::{policy::Policy, tls::Certificates};
 
 /// The table `[rest]` of the configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -36,6 +36,8 @@ pub struct Config {
     pub region: String,
     /// Whether `/v3` answers as a small Keystone. For the static identity; with a real Keystone it stays off.
     pub serve_identity: bool,
+    /// Rules of oslo.policy's kind, in place of those of the same names that Trove has.
+    pub policy_file: Option<PathBuf>,
     /// Where clients get tokens, as the 401 answer tells them. Absent: our own `/v3`.
     pub auth_url: Option<String>,
 }
@@ -54,6 +56,7 @@ impl Default for Config {
             request_timeout_s: 30,
             region: "RegionOne".into(),
             serve_identity: false,
+            policy_file: None,
             auth_url: None,
         }
     }
@@ -72,6 +75,14 @@ impl Config {
                 .map_err(|error| format!("rest.tls_certificate_file, rest.tls_key_file: {error}")),
             _ => Ok(None),
         }
+    }
+
+    /// Whether the rules of the policy can be used.
+    ///
+    /// # Errors
+    /// A sentence for the operator, with the file, the line and the rule.
+    pub fn check_policy(&self) -> Result<(), String> {
+        Policy::open(self.policy_file.as_deref()).map(drop).map_err(|error| format!("rest.policy_file: {error}"))
     }
 
     /// Whether the settings agree with each other.

@@ -164,7 +164,7 @@ pub(crate) fn find_version<'a>(
 ) -> Result<&'a DatastoreVersion> {
     datastore
         .version(id_or_name)
-        .filter(|version| version.active || caller.principal.is_admin())
+        .filter(|version| version.active || caller.is_admin)
         .ok_or_else(|| no_version(id_or_name))
 }
 
@@ -176,7 +176,7 @@ pub(crate) fn find_version_by_id<'a>(
 ) -> Result<(&'a Datastore, &'a DatastoreVersion)> {
     uuid_of(id)
         .and_then(|uuid| catalogue.version_by_id(uuid))
-        .filter(|(_, version)| version.active || caller.principal.is_admin())
+        .filter(|(_, version)| version.active || caller.is_admin)
         .ok_or_else(|| no_version(id))
 }
 
@@ -185,14 +185,14 @@ pub(crate) fn no_version(id_or_name: &str) -> Error {
 }
 
 fn is_visible(datastore: &Datastore, caller: &Caller) -> bool {
-    caller.principal.is_admin() || datastore.versions.iter().any(|version| version.active)
+    caller.is_admin || datastore.versions.iter().any(|version| version.active)
 }
 
 fn visible_versions<'a>(
     datastore: &'a Datastore,
     caller: &Caller,
 ) -> impl Iterator<Item = &'a DatastoreVersion> + use<'a> {
-    let is_admin = caller.principal.is_admin();
+    let is_admin = caller.is_admin;
     datastore.versions.iter().filter(move |version| version.active || is_admin)
 }
 
@@ -211,7 +211,7 @@ fn datastore_row<'a>(datastore: &'a Datastore, caller: &Caller) -> DatastoreRow<
 }
 
 fn version_row<'a>(version: &'a DatastoreVersion, caller: &Caller, datastore: Option<Uuid>) -> VersionRow<'a> {
-    let for_admins = caller.principal.is_admin().then(|| AdminColumns {
+    let for_admins = caller.is_admin.then(|| AdminColumns {
         active: u8::from(version.active),
         packages: "",
         image: None,

@@ -9,6 +9,7 @@
 //! * [`telemetry`] – what is counted and logged of requests;
 //! * `observe`, `request_id`, `auth`, `caller` – around each request: log, metrics, correlation, who calls;
 //! * `body`, `schema`, `paging`, `links`, `quoting`, `times`, `random`, `error` – what all resources share;
+//! * `policy` – who may do what;
 //! * `commands` – from a request to a committed command;
 //! * [`tls`] – the certificate, where the API is served over TLS;
 //! * one file (or directory) per resource: `versions`, `flavors`, `datastores`, `instances`, `databases`, `users`,
@@ -27,8 +28,11 @@ use actix_web::{
 use coffer_ports::identity::Identity;
 use prometheus::Registry;
 
-pub use crate::routes::{Listed, routes};
-use crate::{config::Config, control::ControlPlane, telemetry::Metrics, tls::Certificates};
+use crate::{config::Config, control::ControlPlane, policy::Policy, telemetry::Metrics, tls::Certificates};
+pub use crate::{
+    policy::routes::Asks,
+    routes::{Listed, routes},
+};
 
 mod auth;
 mod body;
@@ -48,6 +52,7 @@ mod links;
 mod mgmt;
 mod observe;
 mod paging;
+mod policy;
 mod probes;
 mod quotas;
 mod quoting;
@@ -72,6 +77,7 @@ pub(crate) struct Shim {
     identity: Arc<dyn Identity>,
     registry: Registry,
     metrics: Metrics,
+    policy: Policy,
 }
 
 /// The API without a socket: what every worker's [`application`] shares.
@@ -80,7 +86,7 @@ pub struct Api(web::Data<Shim>);
 
 impl Api {
     /// # Errors
-    /// When `registry` has metrics of these names already.
+    /// When `registry` has metrics of these names already, or the policy cannot be read.
     pub fn new(
         config: Config,
         control: Arc<dyn ControlPlane>,
@@ -88,7 +94,8 @@ impl Api {
         registry: Registry,
     ) -> io::Result<Self> {
         let metrics = Metrics::register(&registry).map_err(io::Error::other)?;
-        Ok(Self(web::Data::new(Shim { config, control, identity, registry, metrics })))
+        let policy = Policy::open(config.policy_file.as_deref()).map_err(io::Error::other)?;
+        Ok(Self(web::Data::new(Shim { config, control, identity, registry, metrics, policy })))
     }
 }
 

@@ -31,7 +31,7 @@ struct Quota {
 pub(crate) async fn show(shim: Data<Shim>, caller: Caller, path: Path<(String, String)>) -> Result<HttpResponse> {
     let (_, tenant) = path.into_inner();
     let tenant = TenantId(tenant);
-    if tenant != *caller.tenant() && !caller.principal.is_admin() {
+    if tenant != *caller.tenant() && !caller.is_admin {
         return Err(Error::forbidden(format!("Operation not allowed for tenant {}.", caller.tenant())));
     }
     let usage = shim.control.usage(&tenant)?;

@@ -12,8 +12,11 @@ use actix_web::{
 };
 
 use crate::{
-    auth, databases, datastores, error::Error, flavors, grants, instances, keystone, limits, mgmt, probes, quotas,
-    root, unbuilt, user_changes, users, versions,
+    auth, databases, datastores,
+    error::Error,
+    flavors, grants, instances, keystone, limits, mgmt,
+    policy::routes::{Asks, ask, asks},
+    probes, quotas, root, unbuilt, user_changes, users, versions,
 };
 
 const GET: Method = Method::GET;
@@ -83,16 +86,18 @@ pub struct Listed {
     pub path: String,
     /// Whether it does what it is for; else it checks the request and says that it cannot.
     pub is_built: bool,
+    /// What it asks of the policy; nothing, where there is no tenant.
+    pub asks: Option<Asks>,
 }
 
 /// Every route that is served, in no particular order.
 pub fn routes() -> Vec<Listed> {
     let below = |prefix: &'static str, paths: Vec<At>| {
         paths.into_iter().flat_map(move |at| {
-            at.methods.into_iter().map(move |Served { method, is_built, .. }| Listed {
-                method,
-                path: format!("{prefix}{}", at.path),
-                is_built,
+            at.methods.into_iter().map(move |Served { method, is_built, .. }| {
+                let path = format!("{prefix}{}", at.path);
+                let asks = path.strip_prefix(TENANT).map(|path| asks(&method, path));
+                Listed { method, path, is_built, asks }
             })
         })
     };
@@ -105,19 +110,34 @@ pub fn routes() -> Vec<Listed> {
 
 const TENANT: &str = "/v1.0/{tenant}";
 const INSTANCE: &str = "/v1.0/{tenant}/instances/{instance}";
+const ONE_INSTANCE: &str = "/instances/{instance}";
 
 /// Looked through one after the other for each request, each with a pattern to match: what is asked most stands first,
 /// and what is of one instance is matched below one pattern.
 fn tenant_routes(services: &mut ServiceConfig) {
-    register(services, often_asked());
-    let of_one = web::scope("/instances/{instance}").configure(|services| register(services, of_an_instance()));
+    register_ruled(services, "", often_asked());
+    let of_one =
+        web::scope(ONE_INSTANCE).configure(|services| register_ruled(services, ONE_INSTANCE, of_an_instance()));
     services.service(of_one.default_service(web::to(not_found)));
-    register(services, of_a_tenant());
+    register_ruled(services, "", of_a_tenant());
 }
 
 fn register(services: &mut ServiceConfig, paths: Vec<At>) {
+    register_with(services, paths, |_, served| served.route);
+}
+
+/// Routes below `/v1.0/{tenant}` and this prefix: each asks its rule before it is served.
+fn register_ruled(services: &mut ServiceConfig, prefix: &str, paths: Vec<At>) {
+    register_with(services, paths, |path, served| match asks(&served.method, &format!("{prefix}{path}")) {
+        Asks::Rule(rule) => served.route.wrap(from_fn(move |request, next| ask(rule, request, next))),
+        // The handler asks.
+        Asks::OneOf(_) | Asks::Admin | Asks::OwnerOrAdmin => served.route,
+    });
+}
+
+fn register_with(services: &mut ServiceConfig, paths: Vec<At>, route: impl Fn(&str, Served) -> Route) {
     for at in paths {
-        let routes = at.methods.into_iter().map(|served| served.route);
+        let routes = at.methods.into_iter().map(|served| route(at.path, served));
         let resource = routes.fold(web::resource(at.path), actix_web::Resource::route);
         services.service(resource.default_service(web::to(not_found)));
     }

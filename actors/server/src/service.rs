@@ -101,6 +101,7 @@ fn run(mut config: Config, mode: &Mode) -> CommandResult {
     let catalogue = Arc::new(catalogue::load(config.catalogue.file.as_deref())?);
     let key = keys::load(&state.deployment_key(), &state.store())?;
     identity::need_users(&config.identity, &state, mode.dev)?;
+    config.rest.check_policy()?;
     let certificates = config.rest.certificates()?;
     let listener = TcpListener::bind(config.rest.listen)
         .map_err(|error| format!("rest.listen {}: {error}", config.rest.listen))?;

@@ -16,12 +16,6 @@ pub struct Principal {
     pub roles: Vec<String>,
 }
 
-impl Principal {
-    pub fn is_admin(&self) -> bool {
-        self.roles.iter().any(|role| role == "admin")
-    }
-}
-
 /// What a client proves itself with.
 #[derive(Clone)]
 pub enum Credentials {

@@ -33,24 +33,26 @@ pub(crate) async fn act(
     match action {
         "restart" => {
             body.required(action)?.check_object()?;
+            shim.policy.check(&caller, "instance:restart")?;
             submit(&shim, &caller, id, Command::Restart).await?;
             Ok(accepted())
         }
         "reset_status" => {
             let force_delete = forces_delete(&body.required(action)?)?;
-            if !force_delete && !caller.principal.is_admin() {
-                return Err(Error::forbidden("Policy doesn't allow instance:reset_status to be performed."));
-            }
+            shim.policy.check(&caller, if force_delete { "instance:force_delete" } else { "instance:reset_status" })?;
             submit(&shim, &caller, id, Command::ResetStatus { force_delete }).await?;
             Ok(accepted())
         }
         "resize" => {
             let command = resize(&shim, &caller, &body.required(action)?)?;
+            let is_flavor = matches!(command, Command::ResizeFlavor { .. });
+            shim.policy.check(&caller, if is_flavor { "instance:resize_flavor" } else { "instance:resize_volume" })?;
             submit(&shim, &caller, id, command).await?;
             Ok(accepted())
         }
         _ if ABSENT.contains(&action) => {
             body.required(action)?.check_object()?;
+            shim.policy.check(&caller, &format!("instance:{action}"))?;
             Err(Error::not_implemented(format!("The action '{action}' is not supported yet.")))
         }
         _ => Err(Error::bad_request(format!("Invalid instance action: {}", action.escape_debug()))),

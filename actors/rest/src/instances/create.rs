@@ -29,6 +29,16 @@ use crate::{
 
 pub(crate) async fn create(shim: Data<Shim>, caller: Caller, body: Body) -> Result<HttpResponse> {
     let order = Order::parse(&Node::root(body.required()?, "instance")?)?;
+    shim.policy.check(&caller, "instance:create")?;
+    // What may not be done to an instance may not be ordered with one.
+    for (is_ordered, rule) in [
+        (!order.databases.is_empty(), "instance:extension:database:create"),
+        (!order.users.is_empty(), "instance:extension:user:create"),
+    ] {
+        if is_ordered {
+            shim.policy.check(&caller, rule)?;
+        }
+    }
     let id = InstanceId(random::uuid()?);
     let order = resolve(&shim, &caller, order, id)?;
     submit(&shim, &caller, id, Command::Create(Box::new(order))).await?;

@@ -34,7 +34,7 @@ impl Render {
             resource: base(&format!("/v1.0/{}/", caller.tenant().0)),
             bookmark: base("/"),
             region: format!("\"region\":{}", json(&shim.config.region)),
-            for_admin: caller.principal.is_admin(),
+            for_admin: caller.is_admin,
         }
     }
 

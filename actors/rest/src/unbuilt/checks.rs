@@ -33,9 +33,6 @@ pub(super) fn version(asked: &Asked<'_>) -> Result<()> {
 }
 
 pub(super) fn datastore_is_unused(asked: &Asked<'_>) -> Result<()> {
-    if !asked.caller.principal.is_admin() {
-        return Err(Error::forbidden("Policy doesn't allow datastore:delete to be performed."));
-    }
     let catalogue = asked.shim.control.catalogue();
     let datastore = datastores::find(&catalogue, asked.caller, &asked.named("datastore"))?;
     if datastore.versions.is_empty() {
@@ -49,16 +46,14 @@ pub(super) fn own_project_or_admin(asked: &Asked<'_>) -> Result<()> {
     const YES: [&str; 6] = ["1", "t", "true", "on", "y", "yes"];
     let all = asked.queried("all_projects").is_some_and(|word| YES.contains(&word.to_ascii_lowercase().as_str()));
     let one = asked.queried("project_id").is_some_and(|project| !project.is_empty());
-    if (all || one) && !asked.caller.principal.is_admin() {
-        return Err(Error::forbidden("Policy doesn't allow backup:index:all_projects to be performed."));
-    }
-    Ok(())
+    let rule = if all || one { "backup:index:all_projects" } else { "backup:index" };
+    asked.shim.policy.check(asked.caller, rule)
 }
 
 pub(super) fn own_strategies_or_admin(asked: &Asked<'_>) -> Result<()> {
     let tenant = asked.caller.tenant();
     let is_other = asked.queried("project_id").is_some_and(|project| project != tenant.0);
-    if is_other && !asked.caller.principal.is_admin() {
+    if is_other && !asked.caller.is_admin {
         return Err(Error::forbidden(format!("Operation not allowed for tenant {tenant}.")));
     }
     Ok(())
@@ -112,7 +107,7 @@ pub(super) fn module(asked: &Asked<'_>) -> Result<()> {
     }
     for option in FOR_ADMINS {
         let is_set = module.optional(option)?.is_some_and(|node| node.value().as_i64() == Some(1));
-        if is_set && !asked.caller.principal.is_admin() {
+        if is_set && !asked.caller.is_admin {
             return Err(Error::forbidden(format!("The option '{option}' of a module is for admins.")));
         }
     }

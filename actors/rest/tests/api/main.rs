@@ -14,6 +14,7 @@ mod mgmt;
 mod paging;
 mod parity;
 mod people;
+mod policy;
 mod repair;
 mod server;
 mod unbuilt;
