@@ -1,7 +1,9 @@
 //! The token of a request, and whether it may enter the tenant that its path names.
 //!
 //! The order is Trove's pipeline: no valid token, 401, whatever the path; another tenant's path, 403, for admins too;
-//! only then is there a route or none.
+//! too many requests, 413; only then is there a route or none.
+
+use std::time::Instant;
 
 use actix_web::{
     HttpMessage,
@@ -36,8 +38,13 @@ pub(crate) async fn authenticate(
 ) -> Result<ServiceResponse, actix_web::Error> {
     match admit(&shim, &request).await {
         Ok(caller) => {
+            let is_mgmt = request.match_info().unprocessed().starts_with("/mgmt/");
+            let admitted = shim.limiter.admit(caller.tenant(), request.method(), is_mgmt, Instant::now());
             request.extensions_mut().insert(caller);
-            Ok(next.call(request).await?.map_into_boxed_body())
+            match admitted {
+                Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
+                Err(standing) => Ok(request.error_response(Error::rate_limited(standing))),
+            }
         }
         Err(error) => Ok(request.error_response(error)),
     }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, thread, 
 
 use serde::Deserialize;
 
-use crate::{policy::Policy, tls::Certificates};
+use crate::{policy::Policy, rates::Rates, tls::Certificates};
 
 /// The table `[rest]` of the configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -38,6 +38,8 @@ pub struct Config {
     pub serve_identity: bool,
     /// Rules of oslo.policy's kind, in place of those of the same names that Trove has.
     pub policy_file: Option<PathBuf>,
+    /// How often a tenant may call.
+    pub requests_per_minute: Rates,
     /// Where clients get tokens, as the 401 answer tells them. Absent: our own `/v3`.
     pub auth_url: Option<String>,
 }
@@ -57,6 +59,7 @@ impl Default for Config {
             region: "RegionOne".into(),
             serve_identity: false,
             policy_file: None,
+            requests_per_minute: Rates::default(),
             auth_url: None,
         }
     }

@@ -14,7 +14,7 @@ use coffer_domain::rejection::{Rejection, RejectionKind};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::control::Unavailable;
+use crate::{control::Unavailable, rates::Standing};
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -25,7 +25,7 @@ pub(crate) struct Error {
     status: StatusCode,
     message: String,
     form: Form,
-    /// Seconds after which a 503 may be tried again.
+    /// Seconds after which a 503, or what came too often, may be tried again.
     retry_after_s: u32,
 }
 
@@ -36,6 +36,10 @@ enum Form {
     Webob {
         explanation: &'static str,
         html: bool,
+    },
+    /// Too many requests: what stands beside the message.
+    Rate {
+        details: String,
     },
     Keystone {
         /// Value of `WWW-Authenticate`.
@@ -94,6 +98,15 @@ impl Error {
 
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
+    /// More requests of a kind than a tenant may send.
+    pub fn rate_limited(standing: Standing) -> Self {
+        let Standing { kind, wait, .. } = standing;
+        let details = format!("Only {} {} request(s) can be made to {} every minute.", kind.limit, kind.verb, kind.uri);
+        // A client that comes back a part of a second too early is refused once more.
+        let whole = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        Self { form: Form::Rate { details }, ..Self::over_limit("This request was rate-limited.") }.after(Some(whole))
     }
 
     /// The same with another time to wait, where one is known.
@@ -206,13 +219,19 @@ impl ResponseError for Error {
         let reason = self.status.canonical_reason().unwrap_or_default();
         let code = self.status.as_u16();
         let mut response = HttpResponse::build(self.status);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if self.status == StatusCode::SERVICE_UNAVAILABLE || matches!(self.form, Form::Rate { .. }) {
             response.insert_header((header::RETRY_AFTER, self.retry_after_s));
         }
         match &self.form {
             Form::Trove => {
                 response.json(json!({ (fault_name(self.status)): { "code": code, "message": self.message } }))
             }
+            Form::Rate { details } => response.json(json!({ (fault_name(self.status)): {
+                "code": code,
+                "message": self.message,
+                "details": details,
+                "retryAfter": self.retry_after_s.to_string(),
+            } })),
             Form::Webob { explanation, html } => {
                 let status = format!("{code} {reason}");
                 let body = format!("{explanation}<br /><br />\n{}\n\n", escaped(&self.message));

@@ -9,7 +9,7 @@
 //! * [`telemetry`] – what is counted and logged of requests;
 //! * `observe`, `request_id`, `auth`, `caller` – around each request: log, metrics, correlation, who calls;
 //! * `body`, `schema`, `paging`, `links`, `quoting`, `times`, `random`, `error` – what all resources share;
-//! * `policy` – who may do what;
+//! * `policy` – who may do what; [`rates`] – how often;
 //! * `commands` – from a request to a committed command;
 //! * [`tls`] – the certificate, where the API is served over TLS;
 //! * one file (or directory) per resource: `versions`, `flavors`, `datastores`, `instances`, `databases`, `users`,
@@ -28,7 +28,9 @@ use actix_web::{
 use coffer_ports::identity::Identity;
 use prometheus::Registry;
 
-use crate::{config::Config, control::ControlPlane, policy::Policy, telemetry::Metrics, tls::Certificates};
+use crate::{
+    config::Config, control::ControlPlane, policy::Policy, rates::Limiter, telemetry::Metrics, tls::Certificates,
+};
 pub use crate::{
     policy::routes::Asks,
     routes::{Listed, routes},
@@ -57,6 +59,7 @@ mod probes;
 mod quotas;
 mod quoting;
 mod random;
+pub mod rates;
 mod request_id;
 mod root;
 mod routes;
@@ -78,6 +81,7 @@ pub(crate) struct Shim {
     registry: Registry,
     metrics: Metrics,
     policy: Policy,
+    limiter: Limiter,
 }
 
 /// The API without a socket: what every worker's [`application`] shares.
@@ -95,7 +99,8 @@ impl Api {
     ) -> io::Result<Self> {
         let metrics = Metrics::register(&registry).map_err(io::Error::other)?;
         let policy = Policy::open(config.policy_file.as_deref()).map_err(io::Error::other)?;
-        Ok(Self(web::Data::new(Shim { config, control, identity, registry, metrics, policy })))
+        let limiter = Limiter::new(&config.requests_per_minute, metrics.tenants_counted.clone());
+        Ok(Self(web::Data::new(Shim { config, control, identity, registry, metrics, policy, limiter })))
     }
 }
 

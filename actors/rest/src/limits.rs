@@ -1,16 +1,12 @@
-//! `GET /limits`: the tenant's quota in one row, and how often it may call.
+//! `GET /limits`: the tenant's quota in one row, and how often it may call, a row for each limit that there is.
+
+use std::time::Instant;
 
 use actix_web::{HttpResponse, web::Data};
+use coffer_domain::time::{Millis, Timestamp};
 use serde::Serialize;
 
-use crate::{Shim, caller::Caller, times};
-
-/// Requests of one kind in a minute (Trove's `http_get_rate` and its neighbours). Shown, not enforced.
-const REQUESTS_PER_MINUTE: u32 = 200;
-
-/// Verb, paths in words, paths as a regular expression: Trove's `DEFAULT_LIMITS`.
-const RATES: [(&str, &str, &str); 5] =
-    [("POST", "*", ".*"), ("PUT", "*", ".*"), ("DELETE", "*", ".*"), ("GET", "*", ".*"), ("POST", "*/mgmt", "^/mgmt")];
+use crate::{Shim, caller::Caller, rates::Standing, times};
 
 #[derive(Serialize)]
 struct LimitList {
@@ -45,19 +41,23 @@ pub(crate) async fn list(shim: Data<Shim>, caller: Caller) -> HttpResponse {
         max_ram: number(limits.memory_mib),
         max_backups: number(limits.backups),
     };
-    let now = times::zulu(shim.control.now());
-    let rates = RATES.into_iter().map(|(verb, uri, regex)| {
-        Limit::Rate(Rate {
-            next_available: now.clone(),
-            remaining: REQUESTS_PER_MINUTE,
-            unit: "MINUTE",
-            value: REQUESTS_PER_MINUTE,
-            verb,
-            uri,
-            regex,
-        })
-    });
+    let now = shim.control.now();
+    let rates = shim.limiter.standings(caller.tenant(), Instant::now());
+    let rates = rates.into_iter().map(|standing| Limit::Rate(rate(standing, now)));
     HttpResponse::Ok().json(LimitList { limits: std::iter::once(absolute).chain(rates).collect() })
+}
+
+fn rate(standing: Standing, now: Timestamp) -> Rate {
+    let Standing { kind, remaining, wait } = standing;
+    Rate {
+        next_available: times::zulu(now + Millis::try_from(wait.as_millis()).unwrap_or(Millis::MAX)),
+        remaining,
+        unit: "MINUTE",
+        value: kind.limit.get(),
+        verb: kind.verb,
+        uri: kind.uri,
+        regex: kind.regex,
+    }
 }
 
 /// A limit as Trove writes it: -1 is none.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use coffer_ports::telemetry::{Described, Happening, Meter, Throttles};
-use prometheus::{HistogramOpts, HistogramVec, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntGauge, Registry};
 use uuid::Uuid;
 
 /// Seconds; from a read of the local store up to a command that waits for the guest.
@@ -17,16 +17,23 @@ const DURATIONS: Described = Described::histogram(
     "Time from a request's head to its answer, by method, route pattern and status.",
 );
 
+const TENANTS_COUNTED: Described = Described::gauge(
+    "coffer_rest_tenants_counted",
+    &[],
+    "Tenants whose requests are counted for `[rest.requests_per_minute]`; 10,000 at most, beyond which others are let through.",
+);
+
 /// The names of all happenings.
 pub const HAPPENINGS: &[&str] = &[RequestAnswered::NAME, RequestFailed::NAME, ProbeAnswered::NAME];
 
 /// Every metric of this component.
 pub fn described() -> Vec<Described> {
-    vec![DURATIONS]
+    vec![DURATIONS, TENANTS_COUNTED]
 }
 
 pub(crate) struct Metrics {
     durations: HistogramVec,
+    pub tenants_counted: IntGauge,
     throttles: Throttles,
 }
 
@@ -35,7 +42,9 @@ impl Metrics {
         let options = HistogramOpts::new(DURATIONS.name, DURATIONS.help).buckets(BUCKETS.to_vec());
         let durations = HistogramVec::new(options, DURATIONS.labels)?;
         registry.register(Box::new(durations.clone()))?;
-        Ok(Self { durations, throttles: Throttles::new(HAPPENINGS) })
+        let tenants_counted = IntGauge::new(TENANTS_COUNTED.name, TENANTS_COUNTED.help)?;
+        registry.register(Box::new(tenants_counted.clone()))?;
+        Ok(Self { durations, tenants_counted, throttles: Throttles::new(HAPPENINGS) })
     }
 }
 

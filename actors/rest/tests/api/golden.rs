@@ -148,7 +148,9 @@ fn databases_users_and_root() {
 fn limits_and_quotas() {
     let api = Api::start();
     api.memory.put(healthy(1));
-    assert_golden(&api, &api.get("/limits"), "limits");
+    let rates = r#"{"requests_per_minute": {"get": 3, "post": 200, "put": 200, "delete": 200, "mgmt_post": 200}}"#;
+    let limited = Api::start_with(serde_json::from_str(rates).unwrap());
+    assert_golden(&limited, &limited.get("/limits"), "limits");
     assert_golden(&api, &api.get("/mgmt/quotas/demo"), "quotas");
     assert_golden(&api, &api.call(ADMIN, "GET", "/v1.0/admin/mgmt/quotas/demo", ""), "quotas");
 }

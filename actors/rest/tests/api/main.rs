@@ -15,6 +15,7 @@ mod paging;
 mod parity;
 mod people;
 mod policy;
+mod rates;
 mod repair;
 mod server;
 mod unbuilt;
