@@ -17,6 +17,7 @@ use coffer_domain::ids::TenantId;
 use coffer_ports::{
     ErrorKind,
     identity::{IssuedToken, NO_PROJECT},
+    telemetry::Happening,
 };
 use tokio::time::timeout;
 
@@ -26,6 +27,7 @@ use crate::{
     error::{Error, Result, wants_html},
     links::{Base, Links},
     request_id::RequestId,
+    telemetry::IdentityUnavailable,
 };
 
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
@@ -78,11 +80,12 @@ async fn validate(shim: &Shim, request: &ServiceRequest, base: &Base) -> Result<
             Err(no_token())
         }
         Ok(Err(error)) => {
-            tracing::warn!(code = %error.code, "a token could not be validated: {error}");
+            let reason = error.to_string();
+            IdentityUnavailable { code: &error.code, reason: &reason }.emit(&shim.metrics);
             Err(identity_away().after(error.retry_after))
         }
         Err(_) => {
-            tracing::warn!("a token could not be validated: no answer in time");
+            IdentityUnavailable { code: "timeout", reason: "no answer in time" }.emit(&shim.metrics);
             Err(identity_away())
         }
     }

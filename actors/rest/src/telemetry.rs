@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use coffer_ports::telemetry::{Described, Happening, Meter, Throttles};
-use prometheus::{HistogramOpts, HistogramVec, IntGauge, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
 use uuid::Uuid;
 
 /// Seconds; from a read of the local store up to a command that waits for the guest.
@@ -23,17 +23,25 @@ const TENANTS_COUNTED: Described = Described::gauge(
     "Tenants whose requests are counted for `[rest.requests_per_minute]`; 10,000 at most, beyond which others are let through.",
 );
 
+const IDENTITY_UNAVAILABLE: Described = Described::counter(
+    "coffer_rest_identity_unavailable_total",
+    &["code"],
+    "Requests that were answered with 503, since nobody could say whose their token is, by the identity service's code.",
+);
+
 /// The names of all happenings.
-pub const HAPPENINGS: &[&str] = &[RequestAnswered::NAME, RequestFailed::NAME, ProbeAnswered::NAME];
+pub const HAPPENINGS: &[&str] =
+    &[RequestAnswered::NAME, RequestFailed::NAME, ProbeAnswered::NAME, IdentityUnavailable::NAME];
 
 /// Every metric of this component.
 pub fn described() -> Vec<Described> {
-    vec![DURATIONS, TENANTS_COUNTED]
+    vec![DURATIONS, TENANTS_COUNTED, IDENTITY_UNAVAILABLE]
 }
 
 pub(crate) struct Metrics {
     durations: HistogramVec,
     pub tenants_counted: IntGauge,
+    identity_unavailable: IntCounterVec,
     throttles: Throttles,
 }
 
@@ -44,7 +52,10 @@ impl Metrics {
         registry.register(Box::new(durations.clone()))?;
         let tenants_counted = IntGauge::new(TENANTS_COUNTED.name, TENANTS_COUNTED.help)?;
         registry.register(Box::new(tenants_counted.clone()))?;
-        Ok(Self { durations, tenants_counted, throttles: Throttles::new(HAPPENINGS) })
+        let options = Opts::new(IDENTITY_UNAVAILABLE.name, IDENTITY_UNAVAILABLE.help);
+        let identity_unavailable = IntCounterVec::new(options, IDENTITY_UNAVAILABLE.labels)?;
+        registry.register(Box::new(identity_unavailable.clone()))?;
+        Ok(Self { durations, tenants_counted, identity_unavailable, throttles: Throttles::new(HAPPENINGS) })
     }
 }
 
@@ -133,5 +144,25 @@ impl Happening<Metrics> for ProbeAnswered<'_> {
 
     fn log(&self, suppressed: u64) {
         line!(debug, Self::NAME, self.0, suppressed, "answered");
+    }
+}
+
+/// Nobody could say whose a token is.
+pub(crate) struct IdentityUnavailable<'a> {
+    /// The identity service's own, or `timeout`.
+    pub code: &'a str,
+    pub reason: &'a str,
+}
+
+impl Happening<Metrics> for IdentityUnavailable<'_> {
+    const NAME: &'static str = "identity_unavailable";
+
+    fn count(&self, metrics: &Metrics) {
+        metrics.identity_unavailable.with_label_values(&[self.code]).inc();
+    }
+
+    fn log(&self, suppressed: u64) {
+        let Self { code, reason } = self;
+        tracing::warn!(happening = Self::NAME, code, suppressed, "a token could not be validated: {reason}");
     }
 }

@@ -32,6 +32,13 @@ fn an_absent_identity_service_is_no_refusal() {
     assert_eq!(answer.header("Retry-After"), Some("1"));
     let crowded = api.call(CROWDED, "GET", "/v1.0/demo/instances", "");
     assert_eq!((crowded.status, crowded.header("Retry-After")), (503, Some("17")));
+    let metrics = api.send("GET", "/metrics", &[], b"").body;
+    for code in ["test.away", "test.crowded"] {
+        assert!(
+            metrics.contains(&format!("coffer_rest_identity_unavailable_total{{code=\"{code}\"}} 1\n")),
+            "{metrics}"
+        );
+    }
 }
 
 #[test]

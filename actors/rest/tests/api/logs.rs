@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::{
     control::healthy,
-    people::{DEMO, PASSWORD},
+    people::{AWAY, DEMO, PASSWORD},
     server::Api,
 };
 
@@ -69,6 +69,7 @@ fn requests_leave_one_line_each_and_no_secret() {
     api.post(&format!("{base}/root"), r#"{"password": "Hidden-4"#);
     api.call("token-Hidden-5", "GET", "/v1.0/demo/instances", "");
     api.send("GET", "/healthz", &[], b"");
+    assert_eq!(api.call(AWAY, "GET", "/v1.0/demo/instances", "").status, 503);
     api.memory.is_away.store(true, Ordering::SeqCst);
     assert_eq!(api.get("/instances").status, 503);
     api.memory.is_away.store(false, Ordering::SeqCst);
@@ -81,7 +82,7 @@ fn requests_leave_one_line_each_and_no_secret() {
 
     let log = captured();
     assert!(log.contains("Seen-1"), "nothing was captured");
-    for secret in ["Hidden-", PASSWORD, DEMO, "1-neddiH"] {
+    for secret in ["Hidden-", PASSWORD, DEMO, AWAY, "1-neddiH"] {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
     for happening in coffer_rest::telemetry::HAPPENINGS {
