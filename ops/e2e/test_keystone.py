@@ -1,13 +1,20 @@
 """`coffer serve` with a real Keystone in place of users of its own."""
 
+import contextlib
 import json
+import socket
+import socketserver
+import ssl
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from harness.api import Api
+from harness.certificates import Authority
 from harness.clients import OpenStack
 from harness.coffer import Coffer
 from harness.keystone import Bed
@@ -19,6 +26,8 @@ pytestmark = pytest.mark.keystone
 
 # What Coffer takes an answer of Keystone's for true for.
 CACHE_S = 5
+# How long Coffer waits for an answer: a Keystone on a busy machine takes seconds for one.
+TIMEOUT_S = 10
 # Coffer lets Keystone rest for a second after it could not be reached.
 RECOVERY_TIMEOUT_S = 30
 
@@ -36,7 +45,7 @@ def table(bed: Bed, login: dict[str, str]) -> str:
     return (
         "\n[identity.keystone]\n"
         + "".join(f'{key} = "{value}"\n' for key, value in lines.items())
-        + f"cache_s = {CACHE_S}\ntimeout_s = 2\n"
+        + f"cache_s = {CACHE_S}\ntimeout_s = {TIMEOUT_S}\n"
     )
 
 
@@ -175,7 +184,7 @@ def test_without_keystone_known_tokens_go_on_and_others_are_told_to_come_back(
         assert int(refused.headers["Retry-After"]) >= 1
         assert "serviceUnavailable" in refused.json()
         # What it is known for ends, and then nobody is let in by guess.
-        wait_for("the known token to be asked about", lambda: status_of(known) == 503, CACHE_S + 10)
+        wait_for("the known token to be asked about", lambda: status_of(known) == 503, CACHE_S + 2 * TIMEOUT_S)
     finally:
         bed.do(back)
     wait_for("a known token to be let in again", lambda: status_of(known) == 200, RECOVERY_TIMEOUT_S)
@@ -223,6 +232,63 @@ def test_the_doctor_knows_what_is_wrong_with_it(clouded: Clouded, bed: Bed):
     assert "cannot be asked" in found()["identity.keystone"]
     bed.do("up")
     assert found() == {}
+
+
+def test_keystone_over_tls_is_trusted_by_its_authority_alone(clouded: Clouded, bed: Bed, tmp_path: Path):
+    authority = Authority(tmp_path)
+    with tls_in_front(bed, authority) as port:
+        running = clouded.config.read_text()
+        login = by_password(bed) | {"auth_url": f"https://127.0.0.1:{port}/v3"}
+        try:
+            clouded.log_in_by(login)
+            done = clouded.command("doctor", "--config", str(clouded.config))
+            assert "identity.keystone" in done.stdout and "certificate" in done.stdout
+            clouded.log_in_by(login | {"ca_file": str(authority.file)})
+            done = clouded.command("doctor", "--config", str(clouded.config))
+            assert "identity." not in done.stdout
+        finally:
+            clouded.config.write_text(running)
+
+
+@contextlib.contextmanager
+def tls_in_front(bed: Bed, authority: Authority) -> Iterator[int]:
+    """Ends TLS on a port of its own and passes everything on to Keystone, one connection after the other."""
+    pair = authority.sign("keystone")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    keystone = urlsplit(bed.auth_url)
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with (
+                contextlib.suppress(OSError),
+                context.wrap_socket(self.request, server_side=True) as client,
+                socket.create_connection((keystone.hostname, keystone.port), timeout=30) as server,
+            ):
+                back = threading.Thread(target=pass_on, args=(server, client))
+                back.start()
+                pass_on(client, server)
+                back.join()
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def pass_on(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while part := source.recv(65536):
+            target.sendall(part)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
 
 
 def test_no_secret_is_in_a_log_or_a_command_line(clouded: Clouded, bed: Bed):
