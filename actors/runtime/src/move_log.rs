@@ -68,7 +68,7 @@ pub async fn to_changelog(store: &Store, changelog: &dyn Changelog, now: Timesta
         let epoch = rows::encode(&store.epoch(partition)?);
         let row = Write { space: Space::Meta, key: keys::epoch(partition), value: Some(epoch) };
         let next_offset = changelog.append(&Batch { partition, writes: vec![row], ..Batch::default() }).await?;
-        let value = Some(rows::encode(&rows::PositionRow { next_offset, at: now }));
+        let value = Some(rows::encode(&follows::PositionRow { next_offset, at: now }));
         marked.writes.push(Write { space: Space::Meta, key: keys::position(partition), value });
     }
     store.write(&[marked])?;

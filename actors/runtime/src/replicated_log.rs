@@ -103,7 +103,7 @@ impl ReplicatedLog {
     }
 
     async fn apply(&self, mut batch: Batch, next_offset: i64) -> Result<(), CommitError> {
-        let row = rows::PositionRow { next_offset, at: self.clock.now() };
+        let row = follows::PositionRow { next_offset, at: self.clock.now() };
         let key = keys::position(batch.partition);
         batch.writes.push(Write { space: Space::Meta, key, value: Some(rows::encode(&row)) });
         self.applier.commit(batch).await

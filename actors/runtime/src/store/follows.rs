@@ -1,9 +1,20 @@
 //! What a store knows of the changelog that it follows.
 
+use coffer_domain::time::Timestamp;
 use coffer_ports::log::{Batch, Space, Write};
 use rocksdb::{IteratorMode, PrefixRange, ReadOptions, WriteBatch};
+use serde::{Deserialize, Serialize};
 
 use super::{SPACES, Store, StoreError, keys, rows};
+
+/// How far a partition's changelog is applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PositionRow {
+    /// The offset to read on from.
+    pub next_offset: i64,
+    /// When it was applied.
+    pub at: Timestamp,
+}
 
 /// Marks a store as one that follows this changelog.
 pub fn mark(identity: &str) -> Batch {
@@ -18,7 +29,7 @@ impl Store {
     }
 
     /// How far it has followed.
-    pub fn position(&self, partition: u32) -> Result<Option<rows::PositionRow>, StoreError> {
+    pub fn position(&self, partition: u32) -> Result<Option<PositionRow>, StoreError> {
         self.row(Space::Meta, &keys::position(partition))
     }
 

@@ -36,15 +36,6 @@ pub struct AcceptedRow {
     pub instance: InstanceId,
 }
 
-/// How far a partition's changelog is applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PositionRow {
-    /// The offset to read on from.
-    pub next_offset: i64,
-    /// When it was applied.
-    pub at: Timestamp,
-}
-
 /// Which entries a journal has: from `first` on, before `next`. So `first` entries were dropped.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalRow {
