@@ -11,8 +11,8 @@
 //! * `body`, `schema`, `paging`, `links`, `quoting`, `times`, `random`, `error` – what all resources share;
 //! * `commands` – from a request to a committed command;
 //! * [`tls`] – the certificate, where the API is served over TLS;
-//! * one file (or directory) per resource: `versions`, `flavors`, `datastores`, `instances`, `databases`, `users`,
-//!   `root`, `limits`, `quotas`, `keystone`, `probes`, and `mgmt` for admins;
+//! * one file (or directory) per resource: `versions`, `flavors`, `datastores`, `parameters`, `configurations`,
+//!   `instances`, `databases`, `users`, `root`, `limits`, `quotas`, `keystone`, `probes`, and `mgmt` for admins;
 //! * `unbuilt`, `shape` – the routes of powers that are not built, which check and refuse.
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
@@ -35,6 +35,7 @@ mod body;
 mod caller;
 mod commands;
 pub mod config;
+mod configurations;
 pub mod control;
 mod databases;
 mod datastores;
@@ -48,6 +49,7 @@ mod links;
 mod mgmt;
 mod observe;
 mod paging;
+mod parameters;
 mod probes;
 mod quotas;
 mod quoting;
