@@ -70,9 +70,9 @@ def test_there_are_none_in_the_old_shell(tenant: OpenStack, instance: str):
         ("database backup strategy create --swift-container c", "Backup strategies are not supported yet. (HTTP 501)"),
         (
             'database configuration create c1 {"max_connections":5} --datastore mysql --datastore-version 10.11',
-            "Configuration groups are not supported yet. (HTTP 501)",
+            "max_connections is not from 10 to 100000. (HTTP 422)",
         ),
-        ("database configuration default first", "(HTTP 501)"),
+        ('database configuration create c1 {"datadir":"/"} --datastore mysql', "datadir is not supported"),
         (
             "database cluster create k1 mysql 10.11 --instance flavor=1,volume=1",
             "Clusters not supported for mysql-10.11. (HTTP 501)",

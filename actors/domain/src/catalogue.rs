@@ -72,6 +72,18 @@ impl Catalogue {
         }
     }
 
+    /// The active version with this id, or the default one, with its datastore.
+    pub fn offered(&self, id: Option<Uuid>) -> Result<(&Datastore, &DatastoreVersion), Rejection> {
+        let found = match id {
+            Some(id) => self.version_by_id(id),
+            None => self.default_datastore().and_then(|datastore| Some((datastore, datastore.default_version()?))),
+        };
+        let wanted = id.map_or_else(|| "default".to_owned(), |id| id.to_string());
+        found
+            .filter(|(_, version)| version.active)
+            .ok_or_else(|| Rejection::invalid(format!("Datastore version '{wanted}' cannot be found.")))
+    }
+
     /// A datastore by id or name, active versions or not.
     pub fn datastore(&self, id_or_name: &str) -> Option<&Datastore> {
         self.datastores.iter().find(|datastore| datastore.name == id_or_name || datastore.id.to_string() == id_or_name)

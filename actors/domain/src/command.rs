@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    ids::{CommandId, InstanceId, TenantId},
+    configuration::Values,
+    ids::{CommandId, GroupId, InstanceId, TenantId},
     sealed::{Sealed, ServerKey},
     time::Timestamp,
 };
@@ -30,12 +31,13 @@ pub struct Envelope {
     /// Correlation only: `X-Openstack-Request-Id`.
     pub request_id: String,
     pub issued_at: Timestamp,
-    /// For a create from a topic: [`InstanceId::of_outside_create`].
+    /// What it is about: an instance, or the configuration group for [`Command::is_of_group`]. For a create from a topic:
+    /// [`InstanceId::of_outside_create`].
     pub instance: InstanceId,
     pub command: Command,
 }
 
-/// The verbs on an instance.
+/// The verbs on an instance, and on a configuration group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case")]
 pub enum Command {
@@ -102,6 +104,28 @@ pub enum Command {
         #[serde(default)]
         force_delete: bool,
     },
+    /// Has the engine run with a group's values, and follow their changes.
+    AttachConfiguration {
+        group: GroupId,
+    },
+    /// Has the engine run with its defaults again.
+    DetachConfiguration,
+    CreateConfiguration(Box<NewConfiguration>),
+    /// Sets these values, besides those that the group has.
+    PatchConfiguration {
+        values: Values,
+    },
+    /// Gives the group exactly these values, another name or description; what is absent stays.
+    ReplaceConfiguration {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        values: Option<Values>,
+    },
+    /// Ends a group that no instance is attached to.
+    DeleteConfiguration,
 }
 
 impl Command {
@@ -125,6 +149,32 @@ impl Command {
             Self::ChangePasswords { .. } => "change_passwords",
             Self::Rename { .. } => "rename",
             Self::ResetStatus { .. } => "reset_status",
+            Self::AttachConfiguration { .. } => "attach_configuration",
+            Self::DetachConfiguration => "detach_configuration",
+            Self::CreateConfiguration(_) => "create_configuration",
+            Self::PatchConfiguration { .. } => "patch_configuration",
+            Self::ReplaceConfiguration { .. } => "replace_configuration",
+            Self::DeleteConfiguration => "delete_configuration",
+        }
+    }
+
+    /// Whether it is about a configuration group and not about an instance.
+    pub fn is_of_group(&self) -> bool {
+        matches!(
+            self,
+            Self::CreateConfiguration(_)
+                | Self::PatchConfiguration { .. }
+                | Self::ReplaceConfiguration { .. }
+                | Self::DeleteConfiguration
+        )
+    }
+
+    /// The group whose values an instance is to run with.
+    pub fn wanted_group(&self) -> Option<GroupId> {
+        match self {
+            Self::Create(order) => order.configuration,
+            Self::AttachConfiguration { group } => Some(*group),
+            _ => None,
         }
     }
 }
@@ -149,9 +199,24 @@ pub struct Create {
     pub access: Access,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// The group whose values the engine is to run with from its first start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<GroupId>,
     /// The key of the instance's first server. Absent on topics: the intake adds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_key: Option<ServerKey>,
+}
+
+/// An order for a configuration group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewConfiguration {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The default version of the default datastore when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datastore_version: Option<Uuid>,
+    pub values: Values,
 }
 
 /// Who may reach the instance; `None` means the client did not say.

@@ -38,10 +38,29 @@ impl fmt::Display for InstanceId {
     }
 }
 
+/// A configuration group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GroupId(pub Uuid);
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
 /// Names one command for ever: whoever repeats it gets the first answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CommandId(pub Uuid);
+
+impl CommandId {
+    /// The id under which an instance is told of a command on something that it shares with others.
+    #[must_use]
+    pub fn told_to(self, instance: InstanceId) -> Self {
+        Self(Uuid::new_v5(&self.0, instance.0.as_bytes()))
+    }
+}
 
 impl fmt::Display for CommandId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

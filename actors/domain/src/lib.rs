@@ -10,10 +10,12 @@
 //! * [`command`] – what can be asked, and the envelope that it comes in;
 //! * [`rejection`] – why something asked is not done;
 //! * [`names`] – the rules for names of instances, databases, users and hosts;
+//! * [`configuration`] – groups of values for the parameters of engines;
 //! * [`instance`] – the lifecycle of one database instance.
 
 pub mod catalogue;
 pub mod command;
+pub mod configuration;
 pub mod ids;
 pub mod instance;
 pub mod names;

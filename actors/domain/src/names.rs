@@ -71,6 +71,17 @@ pub fn check_instance_name(name: &str) -> Result<(), Rejection> {
     no_control("Instance name", name)
 }
 
+/// Name and description of a configuration group.
+pub fn check_group(name: &str, description: Option<&str>) -> Result<(), Rejection> {
+    check_text("Configuration group name", name)?;
+    no_control("Configuration group name", name)?;
+    let description = description.unwrap_or_default();
+    if description.chars().count() > MAX_STRING {
+        return Err(Rejection::invalid(format!("Configuration group description: at most {MAX_STRING} characters.")));
+    }
+    no_control("Configuration group description", description)
+}
+
 /// All names in an order for an instance: each one's own rule, no two alike, users only on ordered databases.
 pub fn check_create(order: &Create, manager: &str) -> Result<(), Rejection> {
     check_instance_name(&order.name)?;

@@ -12,6 +12,8 @@ pub enum RejectionKind {
     NotFound,
     /// The instance is not in a state that allows it (422).
     WrongState,
+    /// A value breaks a rule of the engine (422).
+    Unprocessable,
     /// The tenant has no such quota left, or a size limit is passed (413).
     OverLimit,
     /// The datastore cannot do that (501).

@@ -21,7 +21,7 @@ use crate::{
 
 /// Trove asks the guest about databases, users and root before it answers. So long is waited for ours; a client is
 /// told 202 all the same when it takes longer.
-const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The caller's instance with this id, as a path names it.
 pub(crate) fn find(shim: &Shim, caller: &Caller, id: &str) -> Result<InstanceView> {

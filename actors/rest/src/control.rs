@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use coffer_domain::{
     catalogue::Catalogue,
     command::Envelope,
-    ids::{CommandId, InstanceId, TenantId},
+    configuration::Group,
+    ids::{CommandId, GroupId, InstanceId, TenantId},
     instance::{journal::Entry, view::InstanceView},
     quota::{Limits, Usage},
     rejection::Rejection,
@@ -66,6 +67,12 @@ pub trait ControlPlane: Send + Sync + 'static {
         after: Option<u64>,
         limit: usize,
     ) -> Result<Option<Journal>, Unavailable>;
+
+    /// A configuration group of this tenant.
+    fn group(&self, tenant: &TenantId, id: GroupId) -> Result<Option<Group>, Unavailable>;
+
+    /// At most `limit` configuration groups of this tenant, ordered by id, strictly after `after`.
+    fn groups_after(&self, tenant: &TenantId, after: Option<GroupId>, limit: usize) -> Result<Vec<Group>, Unavailable>;
 
     /// What the tenant has of its quota; zero for a tenant that was never heard of.
     fn usage(&self, tenant: &TenantId) -> Result<Usage, Unavailable>;

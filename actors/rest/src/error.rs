@@ -175,7 +175,7 @@ impl From<Rejection> for Error {
         let status = match rejection.kind {
             RejectionKind::Invalid => StatusCode::BAD_REQUEST,
             RejectionKind::NotFound => StatusCode::NOT_FOUND,
-            RejectionKind::WrongState => StatusCode::UNPROCESSABLE_ENTITY,
+            RejectionKind::WrongState | RejectionKind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             RejectionKind::OverLimit => StatusCode::PAYLOAD_TOO_LARGE,
             RejectionKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
             RejectionKind::Busy | RejectionKind::NoRoom => StatusCode::SERVICE_UNAVAILABLE,

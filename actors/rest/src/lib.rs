@@ -12,8 +12,8 @@
 //! * `policy` – who may do what; [`rates`] – how often;
 //! * `commands` – from a request to a committed command;
 //! * [`tls`] – the certificate, where the API is served over TLS;
-//! * one file (or directory) per resource: `versions`, `flavors`, `datastores`, `instances`, `databases`, `users`,
-//!   `root`, `limits`, `quotas`, `keystone`, `probes`, and `mgmt` for admins;
+//! * one file (or directory) per resource: `versions`, `flavors`, `datastores`, `parameters`, `configurations`,
+//!   `instances`, `databases`, `users`, `root`, `limits`, `quotas`, `keystone`, `probes`, and `mgmt` for admins;
 //! * `unbuilt`, `shape` – the routes of powers that are not built, which check and refuse.
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
@@ -41,6 +41,7 @@ mod body;
 mod caller;
 mod commands;
 pub mod config;
+mod configurations;
 pub mod control;
 mod databases;
 mod datastores;
@@ -54,6 +55,7 @@ mod links;
 mod mgmt;
 mod observe;
 mod paging;
+mod parameters;
 mod policy;
 mod probes;
 mod quotas;

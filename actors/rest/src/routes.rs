@@ -12,9 +12,9 @@ use actix_web::{
 };
 
 use crate::{
-    auth, databases, datastores,
+    auth, configurations, databases, datastores,
     error::Error,
-    flavors, grants, instances, keystone, limits, mgmt,
+    flavors, grants, instances, keystone, limits, mgmt, parameters,
     policy::routes::{Asks, ask, asks},
     probes, quotas, root, unbuilt, user_changes, users, versions,
 };
@@ -181,6 +181,17 @@ fn of_a_tenant() -> Vec<At> {
         at("/datastores/{datastore}/versions/{version}").on(GET, datastores::show_version),
         at("/datastores/{datastore}/versions/{version}/flavors").on(GET, flavors::list_of_version),
         at("/datastores/{datastore}/versions/{version}/volume-types").on(GET, datastores::list_volume_types),
+        at("/datastores/versions/{version}/parameters").on(GET, parameters::list_by_id),
+        at("/datastores/versions/{version}/parameters/{name}").on(GET, parameters::show_by_id),
+        at("/datastores/{datastore}/versions/{version}/parameters").on(GET, parameters::list),
+        at("/datastores/{datastore}/versions/{version}/parameters/{name}").on(GET, parameters::show),
+        at("/configurations").on(GET, configurations::list).on(POST, configurations::create),
+        at("/configurations/{group}")
+            .on(GET, configurations::show)
+            .on(PATCH, configurations::patch)
+            .on(PUT, configurations::replace)
+            .on(DELETE, configurations::delete),
+        at("/configurations/{group}/instances").on(GET, configurations::list_instances),
         at("/limits").on(GET, limits::list),
         at("/mgmt/quotas/{id}").on(GET, quotas::show),
         at("/mgmt/instances").on(GET, mgmt::instances::list),
@@ -202,6 +213,7 @@ fn of_an_instance() -> Vec<At> {
             .on(PATCH, instances::update::update),
         at("/action").on(POST, instances::action::act),
         at("/journal").on(GET, instances::journal::list),
+        at("/configuration").on(GET, configurations::show_defaults),
         at("/databases").on(GET, databases::list).on(POST, databases::create),
         at("/databases/{database}").on(GET, databases::show).on(DELETE, databases::delete),
         at("/users").on(GET, users::list).on(POST, users::create).on(PUT, user_changes::change_passwords),

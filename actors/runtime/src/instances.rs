@@ -9,6 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use actix::prelude::*;
 use coffer_domain::{
     catalogue::Catalogue,
+    configuration::Group,
     ids::{InstanceId, TenantId},
     instance::{Context as DecisionContext, Decision, Input, Instance, decide, evolve, journal},
     quota::{Limits, Usage},
@@ -32,6 +33,8 @@ pub struct Consider {
     pub catalogue: Arc<Catalogue>,
     pub usage: Usage,
     pub limits: Arc<Limits>,
+    /// The configuration group that a command names, where there is one.
+    pub group: Option<Arc<Group>>,
 }
 
 /// What an input leads to, and the instance before and after.
@@ -66,6 +69,7 @@ impl Handler<Consider> for InstanceActor {
             catalogue: &message.catalogue,
             usage: message.usage,
             limits: &message.limits,
+            group: message.group.as_deref(),
         };
         let decision = decide(before.as_deref(), &message.input, &context)?;
         let after = if decision.events.is_empty() {

@@ -93,6 +93,7 @@ struct Link {
 struct Told {
     engine: Option<EngineState>,
     silent: bool,
+    restart_required: bool,
     gauges_at: Option<Timestamp>,
     volume_used_bytes: Option<u64>,
 }
@@ -135,7 +136,7 @@ impl Links {
             challenges,
             enrols: SeenEnrols::default(),
             heard_at: now,
-            told: Told::default(),
+            told: Told { restart_required: instance.restart_required, ..Told::default() },
             pending: BTreeMap::new(),
         };
         self.links.insert(instance.id, link);
@@ -232,7 +233,7 @@ impl Links {
         for instance in instances {
             let Some(link) = self.links.get_mut(&instance) else { continue };
             if !link.told.silent && now - link.heard_at >= SILENCE {
-                link.told = Told { silent: true, ..Told::default() };
+                link.told = Told { silent: true, restart_required: link.told.restart_required, ..Told::default() };
                 link.session = None;
                 AgentSilent { tenant: &link.tenant, instance }.emit(&self.parts.metrics);
                 items.push(link.item(instance, Input::Observed(Observation::Silent)));
@@ -374,12 +375,14 @@ impl Link {
                 .into_iter()
                 .map(|observation| self.item(instance, Input::Observed(observation)))
                 .collect(),
-            Report::Outcome { command_id, result } => {
+            Report::Outcome { command_id, result, restart_required } => {
                 let effect = EffectId(command_id);
+                let configures = self.pending.get(&effect).is_some_and(Pending::configures);
                 if !self.forget(&effect) {
                     return Vec::new();
                 }
-                let outcome = result.map(|()| Produced::Nothing).map_err(|failure| Failure {
+                let produced = if configures { Produced::Configured { restart_required } } else { Produced::Nothing };
+                let outcome = result.map(|()| produced).map_err(|failure| Failure {
                     retryable: failure.retryable,
                     code: failure.code,
                     message: failure.message,
@@ -397,6 +400,10 @@ impl Link {
             self.told.engine = Some(heartbeat.engine);
             self.told.silent = false;
             observations.push(Observation::Heard { engine: heartbeat.engine });
+        }
+        if self.told.restart_required != heartbeat.restart_required {
+            self.told.restart_required = heartbeat.restart_required;
+            observations.push(Observation::RestartRequired { required: heartbeat.restart_required });
         }
         let volume_used_bytes =
             heartbeat.metrics.volume_used_bytes.map(|bytes| bytes / GAUGE_STEP_BYTES * GAUGE_STEP_BYTES);

@@ -3,6 +3,7 @@
 //! committed do clients and the outside hear of it, and only then does the next one go: what follows from a batch is
 //! never in the log without it.
 
+mod groups;
 mod operations;
 mod overlay;
 mod pages;
@@ -256,44 +257,64 @@ impl Partition {
                 self.timers.cancel(instance, id);
                 None
             }
-            Input::Outcome { .. } | Input::Observed(_) => None,
+            Input::Outcome { .. } | Input::Observed(_) | Input::GroupChanged(_) => None,
         };
-        let usage = self.usage_of(&tenant)?;
-        let message =
-            Consider { input, now, catalogue: self.parts.catalogue.clone(), usage, limits: self.parts.limits.clone() };
+        let decided = match &input {
+            Input::Command(envelope) if envelope.command.is_of_group() => self.decide_group(envelope, now).await?,
+            _ => self.decide_instance(&tenant, instance, input, now).await?,
+        };
+        let verdict = decided.map(|()| Accepted { instance, repeated: false });
+        if let Some((id, issued_at, origin)) = &command {
+            if verdict.is_ok() {
+                // A client's clock may be ahead: the answer is kept for as long as the command counts as young.
+                let row = rows::AcceptedRow { at: now.max(*issued_at), instance };
+                self.open.overlay.remember(&tenant, *id, row);
+            }
+            CommandDecided { command: origin, result: label(&verdict) }.emit(&self.parts.metrics);
+        }
+        Ok(verdict)
+    }
+
+    async fn decide_instance(
+        &mut self,
+        tenant: &TenantId,
+        instance: InstanceId,
+        input: Input,
+        now: Timestamp,
+    ) -> Result<Result<(), Rejection>, StepError> {
+        let usage = self.usage_of(tenant)?;
+        let wanted_group = match &input {
+            Input::Command(envelope) => envelope.command.wanted_group(),
+            _ => None,
+        };
+        let group = wanted_group.map(|id| self.group(tenant, id)).transpose()?.flatten();
+        let (catalogue, limits) = (self.parts.catalogue.clone(), self.parts.limits.clone());
+        let message = Consider { input, now, catalogue, usage, limits, group };
         let outcome_of = match &message.input {
             Input::Outcome { effect, .. } => Some(effect.clone()),
             _ => None,
         };
         let (id, store) = (self.id, &self.parts.store);
         let hydrate =
-            || match overlays(&self.open, &self.committing).find_map(|overlay| overlay.state(&tenant, instance)) {
+            || match overlays(&self.open, &self.committing).find_map(|overlay| overlay.state(tenant, instance)) {
                 Some(state) => Ok(state),
-                None => Ok(store.instance(id, &tenant, instance)?.map(Arc::new)),
+                None => Ok(store.instance(id, tenant, instance)?.map(Arc::new)),
             };
-        let verdict = match self.instances.consider(&tenant, instance, message, hydrate).await? {
+        match self.instances.consider(tenant, instance, message, hydrate).await? {
             Ok(mut considered) => {
-                self.write_journal(&tenant, instance, &mut considered, now)?;
+                self.write_journal(tenant, instance, &mut considered, now)?;
                 if let Some(border) = outcome_of.and_then(|effect| outcome_border(&considered, &effect)) {
                     self.pass(&[border], Moment::AfterEffect)?;
                 }
-                self.timers.change(&tenant, instance, &considered.decision.timers);
-                let overlay = &mut self.open.overlay;
-                if let Some(usage) = overlay.take(&tenant, instance, usage, considered, now) {
+                self.timers.change(tenant, instance, &considered.decision.timers);
+                self.keep_members(tenant, instance, &considered)?;
+                if let Some(usage) = self.open.overlay.take(tenant, instance, usage, considered, now) {
                     self.usage.insert(tenant.clone(), usage);
                 }
-                if let Some((id, issued_at, _)) = &command {
-                    // A client's clock may be ahead: the answer is kept for as long as the command counts as young.
-                    overlay.remember(&tenant, *id, rows::AcceptedRow { at: now.max(*issued_at), instance });
-                }
-                Ok(Accepted { instance, repeated: false })
+                Ok(Ok(()))
             }
-            Err(rejection) => Err(rejection),
-        };
-        if let Some((_, _, origin)) = &command {
-            CommandDecided { command: origin, result: label(&verdict) }.emit(&self.parts.metrics);
+            Err(rejection) => Ok(Err(rejection)),
         }
-        Ok(verdict)
     }
 
     fn write_journal(
@@ -383,6 +404,7 @@ fn label(verdict: &Verdict) -> &'static str {
             RejectionKind::Invalid => "invalid",
             RejectionKind::NotFound => "not_found",
             RejectionKind::WrongState => "wrong_state",
+            RejectionKind::Unprocessable => "unprocessable",
             RejectionKind::OverLimit => "over_limit",
             RejectionKind::Unsupported => "unsupported",
             RejectionKind::Busy => "busy",

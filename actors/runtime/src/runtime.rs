@@ -6,7 +6,8 @@ use actix::Arbiter;
 use coffer_domain::{
     catalogue::Catalogue,
     command::{Command, Envelope},
-    ids::{CommandId, InstanceId, TenantId},
+    configuration::Group,
+    ids::{CommandId, GroupId, InstanceId, TenantId},
     instance::InstanceView,
     quota::{Limits, Usage},
     rejection::{Rejection, RejectionKind},
@@ -283,6 +284,20 @@ impl Runtime {
         self.store.journal(partition_of(tenant), tenant, id, after, limit)
     }
 
+    pub fn group(&self, tenant: &TenantId, id: GroupId) -> Result<Option<Group>, StoreError> {
+        self.told(self.store.group(partition_of(tenant), tenant, id))
+    }
+
+    /// At most `limit` configuration groups of a tenant in the order of their ids, after `marker`.
+    pub fn groups_after(
+        &self,
+        tenant: &TenantId,
+        marker: Option<GroupId>,
+        limit: usize,
+    ) -> Result<Vec<Group>, StoreError> {
+        self.told(self.store.groups_after(partition_of(tenant), tenant, marker, limit))
+    }
+
     pub fn usage(&self, tenant: &TenantId) -> Result<Usage, StoreError> {
         self.told(self.store.usage(partition_of(tenant), tenant))
     }
@@ -426,10 +441,11 @@ fn read_command(record: &Incoming, vault: &Vault) -> Result<Envelope, String> {
         return Err("key: the record's key must be the tenant".into());
     }
     check_origin(&envelope)?;
+    let is_create = matches!(envelope.command, Command::Create(_) | Command::CreateConfiguration(_));
+    if is_create && envelope.instance != InstanceId::of_outside_create(&envelope.tenant, envelope.command_id) {
+        return Err("instance: for a create it must be the UUID version 5 of <tenant>/<command_id>".into());
+    }
     if let Command::Create(order) = &mut envelope.command {
-        if envelope.instance != InstanceId::of_outside_create(&envelope.tenant, envelope.command_id) {
-            return Err("instance: for a create it must be the UUID version 5 of <tenant>/<command_id>".into());
-        }
         order.server_key = Some(vault.new_server_key(envelope.instance, 1));
     }
     Ok(envelope)

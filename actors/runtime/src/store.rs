@@ -4,6 +4,7 @@
 
 mod everyone;
 pub mod follows;
+mod groups;
 mod journal;
 pub mod keys;
 pub mod room;

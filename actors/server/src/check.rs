@@ -246,7 +246,7 @@ fn explain(problem: &Problem, place: &str) -> Finding {
     let delete = |id: &InstanceId| format!("openstack database instance delete {id}");
     let restore = || format!("stop coffer, and: coffer admin restore FILE {place}");
     let mend = match problem {
-        Problem::View { .. } | Problem::StrayView { .. } | Problem::Quota { .. } => {
+        Problem::View { .. } | Problem::StrayView { .. } | Problem::Quota { .. } | Problem::Members { .. } => {
             format!("stop coffer, and: coffer admin check --repair {place}")
         }
         Problem::Unreadable { .. } => format!("run the coffer that wrote it, if it is newer; else {}", restore()),

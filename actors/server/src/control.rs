@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use coffer_domain::{
     catalogue::Catalogue,
     command::Envelope,
-    ids::{CommandId, InstanceId, TenantId},
+    configuration::Group,
+    ids::{CommandId, GroupId, InstanceId, TenantId},
     instance::InstanceView,
     quota::{Limits, Usage},
     rejection::Rejection,
@@ -90,6 +91,14 @@ impl ControlPlane for Control {
     ) -> Result<Option<Journal>, Unavailable> {
         let journal = self.runtime.journal(tenant, id, after, limit).map_err(unavailable)?;
         Ok(journal.map(|journal| Journal { dropped: journal.dropped, entries: journal.entries }))
+    }
+
+    fn group(&self, tenant: &TenantId, id: GroupId) -> Result<Option<Group>, Unavailable> {
+        self.runtime.group(tenant, id).map_err(unavailable)
+    }
+
+    fn groups_after(&self, tenant: &TenantId, after: Option<GroupId>, limit: usize) -> Result<Vec<Group>, Unavailable> {
+        self.runtime.groups_after(tenant, after, limit).map_err(unavailable)
     }
 
     fn usage(&self, tenant: &TenantId) -> Result<Usage, Unavailable> {

@@ -58,6 +58,8 @@ pub struct Disk {
     pub databases: BTreeSet<String>,
     pub users: BTreeMap<(String, String), BTreeSet<String>>,
     pub is_root_enabled: bool,
+    /// Number and values of what the engine is given besides its defaults.
+    pub configuration: (u64, BTreeMap<String, String>),
 }
 
 /// What the journal says of a command.

@@ -168,6 +168,7 @@ impl Client {
             users,
             access: Access::default(),
             region: None,
+            configuration: None,
             server_key: Some(vault.new_server_key(instance, 1)),
         }))
     }

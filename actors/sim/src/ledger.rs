@@ -197,7 +197,8 @@ fn end_of(task: &Task, before: Option<&Instance>, after: &Instance) -> End {
         | TaskKind::Grant { .. }
         | TaskKind::Revoke { .. }
         | TaskKind::ChangeUser { .. }
-        | TaskKind::ChangePasswords { .. } => true,
+        | TaskKind::ChangePasswords { .. }
+        | TaskKind::Configure { .. } => true,
     };
     // A failure in the same batch may be this one's, with an inventory behind it that shows what was half done.
     let is_blamed = after.fault.as_ref() != before.and_then(|instance| instance.fault.as_ref());

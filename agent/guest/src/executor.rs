@@ -1,14 +1,14 @@
 //! Executes commands: one at a time, in order, each once.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use coffer_protocol::{
-    command::AgentCommand,
+    command::{AgentCommand, Configure},
     report::{Failure, Report},
 };
 use tokio::sync::mpsc;
@@ -237,6 +237,7 @@ impl Executor {
             | AgentCommand::GrowVolume { .. }
             | AgentCommand::EnableRoot { .. }
             | AgentCommand::DisableRoot
+            | AgentCommand::Configure(_)
             | AgentCommand::Rotate { .. } => Ok(()),
         }
     }
@@ -260,6 +261,7 @@ impl Executor {
         match command {
             AgentCommand::Prepare(prepare) => {
                 self.supervisor.prepare(prepare.into()).await?;
+                self.configure_first(&prepare.values).await?;
                 self.datastore.create_databases(&prepare.databases).await?;
                 self.datastore.create_users(&prepare.users).await
             }
@@ -276,13 +278,36 @@ impl Executor {
             AgentCommand::Revoke { name, host, database } => self.datastore.revoke(name, host, database).await,
             AgentCommand::ChangeUser(change) => self.datastore.change_user(change).await,
             AgentCommand::ChangePasswords { users } => self.datastore.change_passwords(users).await,
+            AgentCommand::Configure(Configure { number, values }) => self.supervisor.configure(*number, values).await,
             AgentCommand::Rotate { .. } => Err(failure::agent_failed("a rotation is not the engine's matter")),
         }
     }
 
+    /// A new engine is started anew at once for values that need it: nobody works with it yet. Values that it does not take
+    /// are told of by whoever orders them again, when the instance is there.
+    async fn configure_first(&self, values: &BTreeMap<String, String>) -> Outcome {
+        if values.is_empty() {
+            return Ok(());
+        }
+        if let Err(refused) = self.supervisor.configure(0, values).await {
+            tracing::warn!(code = refused.code, reason = refused.message, "the first configuration is not applied");
+        }
+        if self.datastore.restart_required()
+            && let Err(refused) = self.supervisor.restart().await
+            && refused.code != failure::CONFIGURATION_REFUSED
+        {
+            return Err(refused);
+        }
+        Ok(())
+    }
+
     async fn tell(&self, command_id: &str, outcome: Outcome) {
         for attempt in 1..=OUTCOME_ATTEMPTS {
-            let report = Report::Outcome { command_id: command_id.to_owned(), result: outcome.clone() };
+            let report = Report::Outcome {
+                command_id: command_id.to_owned(),
+                result: outcome.clone(),
+                restart_required: self.datastore.restart_required(),
+            };
             match self.outbox.send(self.session.id(), report).await {
                 Ok(()) => return,
                 Err(error) => tracing::warn!(%error, command_id, attempt, "an outcome was not sent"),

@@ -41,6 +41,14 @@ pub fn volume_full(message: impl Into<String>) -> Failure {
     Failure { retryable: true, code: "volume_full".into(), message: message.into() }
 }
 
+/// The code of [`configuration_refused`].
+pub const CONFIGURATION_REFUSED: &str = "configuration_refused";
+
+/// The engine does not start with the values that it was given, and was started with those that it had before.
+pub fn configuration_refused(message: impl Into<String>) -> Failure {
+    fatal(CONFIGURATION_REFUSED, message)
+}
+
 /// The agent cannot write to its volume or start a program.
 pub fn agent_failed(message: impl Into<String>) -> Failure {
     Failure { retryable: true, code: "agent_failed".into(), message: message.into() }

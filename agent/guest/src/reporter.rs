@@ -177,7 +177,8 @@ impl Reporter {
         let inventory = self.inventory(engine).await.filter(|inventory| {
             !self.told.as_ref().is_some_and(|(challenge, told)| *challenge == state.challenges && told == inventory)
         });
-        let heartbeat = Heartbeat { at_ms: now_ms(), engine, metrics, inventory: inventory.clone() };
+        let restart_required = self.datastore.restart_required();
+        let heartbeat = Heartbeat { at_ms: now_ms(), engine, metrics, inventory: inventory.clone(), restart_required };
         match self.outbox.send(state.id.clone(), Report::Heartbeat(heartbeat)).await {
             Ok(()) => {
                 if let Some(inventory) = inventory {

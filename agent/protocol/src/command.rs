@@ -1,5 +1,7 @@
 //! What the control plane asks of an agent (the plaintext of an envelope `to_agent`).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{seal::Key, secret::Secret};
@@ -78,6 +80,10 @@ pub enum AgentCommand {
     ChangePasswords {
         users: Vec<NewPassword>,
     },
+    /// Have the engine run with these values besides its defaults, and no others; they outlive restarts. What can be set at
+    /// once is, and is read back; the rest counts from the engine's next start. A value that the engine refuses leaves
+    /// everything as it was.
+    Configure(Configure),
     /// Use this key from the next message on, in both directions.
     Rotate {
         key_id: String,
@@ -103,6 +109,7 @@ impl AgentCommand {
             Self::Revoke { .. } => "revoke",
             Self::ChangeUser(_) => "change_user",
             Self::ChangePasswords { .. } => "change_passwords",
+            Self::Configure(_) => "configure",
             Self::Rotate { .. } => "rotate",
         }
     }
@@ -120,6 +127,19 @@ pub struct Prepare {
     pub volume_gib: u32,
     pub databases: Vec<Database>,
     pub users: Vec<User>,
+    /// Values that the engine is started with, as in [`Configure`], which follows. An agent that does not know it starts the
+    /// engine without them, and refuses what follows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, String>,
+}
+
+/// What an engine is to run with besides its defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configure {
+    /// Grows with each change: one that is older than what the agent has is nothing to do any more.
+    pub number: u64,
+    /// By the names of the engine's parameters, in the engine's words.
+    pub values: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

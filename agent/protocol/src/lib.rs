@@ -2,6 +2,7 @@
 //!
 //! * [`boot`] – what a guest is handed once, at first boot;
 //! * [`command`] – what the control plane asks of an agent;
+//! * [`defaults`] – what an engine is given when nobody says otherwise;
 //! * [`report`] – what an agent tells the control plane;
 //! * [`seal`] – how each message is sealed, so that a guest can neither read nor forge another's;
 //! * [`topics`] – topic names, keys and the partitioner that both sides must agree on;
@@ -12,6 +13,7 @@
 
 pub mod boot;
 pub mod command;
+pub mod defaults;
 pub mod report;
 pub mod seal;
 pub mod secret;

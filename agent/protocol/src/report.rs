@@ -20,7 +20,13 @@ pub enum Report {
     /// Sent every [`HEARTBEAT_INTERVAL_S`], at once when the engine's state changes, and after each command.
     Heartbeat(Heartbeat),
     /// How a command ended; repeated whenever the command is.
-    Outcome { command_id: String, result: Result<(), Failure> },
+    Outcome {
+        command_id: String,
+        result: Result<(), Failure>,
+        /// As in [`Heartbeat`], as of now.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        restart_required: bool,
+    },
 }
 
 /// Seconds between two heartbeats of a healthy agent.
@@ -46,6 +52,9 @@ pub struct Heartbeat {
     /// The engine's databases and users, when they differ from what this session was last told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inventory: Option<Inventory>,
+    /// The engine was given values that count only once it was started anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restart_required: bool,
 }
 
 /// The engine as the agent sees it.

@@ -120,7 +120,8 @@ impl Agent {
             engine_restarts_total: 0,
         };
         let at_ms = samples::now().0;
-        let heartbeat = Heartbeat { at_ms, engine: EngineState::Running, metrics, inventory: None };
+        let heartbeat =
+            Heartbeat { at_ms, engine: EngineState::Running, metrics, inventory: None, restart_required: false };
         let message = FromAgent { session: Some(self.session.clone()), report: Report::Heartbeat(heartbeat) };
         let header = Header {
             version: VERSION,

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod commands;
+mod configuration;
 mod draft;
 mod operations;
 mod repair;
@@ -16,7 +17,8 @@ use super::{
 use crate::{
     catalogue::Catalogue,
     command::Envelope,
-    ids::EffectId,
+    configuration::{Group, Values},
+    ids::{CommandId, EffectId, GroupId},
     quota::{Limits, Usage},
     rejection::Rejection,
     time::Timestamp,
@@ -27,9 +29,26 @@ use draft::Draft;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     Command(Box<Envelope>),
-    Outcome { effect: EffectId, outcome: Outcome },
+    Outcome {
+        effect: EffectId,
+        outcome: Outcome,
+    },
     Timer(TimerId),
     Observed(Observation),
+    /// The group that it may be attached to was changed.
+    GroupChanged(Box<GroupChanged>),
+}
+
+/// A change of a configuration group, in the batch of which its instances hear of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupChanged {
+    pub command: CommandId,
+    pub principal: String,
+    pub request_id: String,
+    pub group: GroupId,
+    pub name: String,
+    /// Absent when they stay.
+    pub values: Option<Values>,
 }
 
 /// What a decision may read besides the instance.
@@ -40,6 +59,8 @@ pub struct Context<'a> {
     /// The tenant's quota, with what the batch under way has changed.
     pub usage: Usage,
     pub limits: &'a Limits,
+    /// The group that a command names, where there is one.
+    pub group: Option<&'a Group>,
 }
 
 /// What an input leads to. The caller commits it as one, then does the effects.
@@ -64,7 +85,9 @@ pub fn decide(instance: Option<&Instance>, input: &Input, context: &Context<'_>)
         Input::Outcome { effect, outcome } => take_outcome(&mut draft, effect, outcome),
         Input::Timer(timer) => take_timer(&mut draft, timer),
         Input::Observed(observation) => take_observation(&mut draft, observation),
+        Input::GroupChanged(changed) => configuration::group_changed(&mut draft, changed),
     }
+    configuration::settle(&mut draft);
     Ok(draft.into_decision())
 }
 
@@ -122,6 +145,7 @@ fn take_observation(draft: &mut Draft, observation: &Observation) {
                 draft.push(Event::GaugesTaken { volume_used_bytes: *volume_used_bytes, at: now });
             }
         }
+        Observation::RestartRequired { required } => configuration::restart_required(draft, *required),
         Observation::Inventory(inventory) => {
             // During a create the engine's contents are those ordered, whatever it holds half-way.
             if instance.operation.as_ref().is_none_or(|operation| operation.kind.is_upkeep()) {

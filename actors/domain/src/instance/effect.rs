@@ -1,6 +1,6 @@
 //! Things to do outside, as data. The runtime does them after the commit, at least once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use coffer_protocol::report::Inventory;
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,9 @@ pub enum AgentVerb {
         volume_gib: u32,
         databases: Vec<NewDatabase>,
         users: Vec<NewUser>,
+        /// Values that the engine is started with, in its words.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        values: BTreeMap<String, String>,
     },
     Restart,
     /// Size the engine for this much, and start it anew.
@@ -141,6 +144,12 @@ pub enum AgentVerb {
     ChangePasswords {
         users: Vec<NewPassword>,
     },
+    /// Have the engine run with these values besides its defaults, and no others.
+    Configure {
+        number: u64,
+        /// In the engine's words.
+        values: BTreeMap<String, String>,
+    },
 }
 
 /// How an effect ended.
@@ -161,6 +170,10 @@ pub enum Produced {
     /// How large the volume is.
     VolumeSize {
         size_gib: u32,
+    },
+    /// The engine is configured; whether some of it counts only once it was started anew.
+    Configured {
+        restart_required: bool,
     },
 }
 
@@ -221,6 +234,8 @@ pub enum Observation {
     Silent,
     /// Gauges, at most every [`super::policy::GAUGES_INTERVAL`].
     Gauges { volume_used_bytes: Option<u64> },
+    /// Whether the engine has values that count only once it was started anew.
+    RestartRequired { required: bool },
     /// What is in the engine.
     Inventory(Inventory),
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     effect::Produced,
-    state::{AgentContact, Fault, Instance, Operation, Resize, Task, Waiting},
+    state::{AgentContact, Configuration, Fault, Instance, Operation, Resize, Task, Waiting},
     workflow::Step,
 };
 use crate::{
@@ -115,6 +115,14 @@ pub enum Event {
     InventoryTaken {
         inventory: Inventory,
     },
+    /// The engine is to run with this, or its group has another name.
+    ConfigurationWanted {
+        configuration: Box<Configuration>,
+        at: Timestamp,
+    },
+    RestartRequired {
+        required: bool,
+    },
     /// Nothing is left outside, and the instance does not exist any more.
     Removed,
 }
@@ -145,6 +153,8 @@ impl Event {
             Self::HealthChanged { .. } => "health_changed",
             Self::GaugesTaken { .. } => "gauges_taken",
             Self::InventoryTaken { .. } => "inventory_taken",
+            Self::ConfigurationWanted { .. } => "configuration_wanted",
+            Self::RestartRequired { .. } => "restart_required",
             Self::Removed => "removed",
         }
     }

@@ -9,7 +9,7 @@ use coffer_protocol::report::{EngineState, Inventory};
 use super::{
     effect::Produced,
     event::Event,
-    state::{AgentContact, Instance, OperationKind, Presence, Task, TaskKind, UserKey, UserState, Waiting},
+    state::{AgentContact, Instance, OperationKind, Presence, Standing, Task, TaskKind, UserKey, UserState, Waiting},
     workflow::Step,
 };
 use crate::{command::NewUser, time::Timestamp};
@@ -95,6 +95,11 @@ fn apply(instance: &mut Instance, event: &Event) {
             instance.health.gauges_at = *at;
         }
         Event::InventoryTaken { inventory } => take_inventory(instance, inventory),
+        Event::ConfigurationWanted { configuration, at } => {
+            instance.configuration = (**configuration).clone();
+            instance.updated_at = *at;
+        }
+        Event::RestartRequired { required } => instance.restart_required = *required,
         Event::Created { .. }
         | Event::QuotaCharged { .. }
         | Event::QuotaRefunded { .. }
@@ -106,7 +111,7 @@ fn apply(instance: &mut Instance, event: &Event) {
 fn learn(instance: &mut Instance, produced: &Produced) {
     match produced {
         // The decision on a measured size is another event.
-        Produced::Nothing | Produced::VolumeSize { .. } => {}
+        Produced::Nothing | Produced::VolumeSize { .. } | Produced::Configured { .. } => {}
         Produced::Address(address) => instance.resources.address = Some(address.clone()),
         Produced::Volume { id } => instance.resources.volume = Some(id.clone()),
         Produced::Server { id } => instance.resources.server = Some(id.clone()),
@@ -196,6 +201,11 @@ fn mark_ended(instance: &mut Instance, task: &Task, succeeded: bool, at: Timesta
         }
         TaskKind::DropUser { user } => {
             settle(&mut instance.users, user, !succeeded, |state| &mut state.presence);
+        }
+        // Another one was asked for meanwhile: the outcome says nothing about it.
+        TaskKind::Configure { number } if *number != instance.configuration.number => {}
+        TaskKind::Configure { .. } => {
+            instance.configuration.standing = if succeeded { Standing::Applied } else { Standing::Refused };
         }
         change => accounts::ended(instance, change, succeeded, at),
     }

@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    decide::{Decision, Input},
+    decide::{Decision, GroupChanged, Input},
     effect::{Action, EffectChange, Outcome, Produced, TimerChange, TimerId},
     event::Event,
     state::{AgentContact, Fault, Instance, OperationKind},
@@ -135,6 +135,7 @@ pub fn entries(
             journal.push(Happening::TimerFired { timer: timer.clone() });
         }
         Input::Observed(_) => {}
+        Input::GroupChanged(changed) => journal.push(group_changed(changed)),
     }
     journal.extend(decision.events.iter().filter_map(of_event));
     for change in &decision.effects {
@@ -172,13 +173,24 @@ fn accepted(envelope: &Envelope) -> Happening {
     }
 }
 
+fn group_changed(changed: &GroupChanged) -> Happening {
+    Happening::Accepted {
+        verb: "change_configuration".into(),
+        details: cut(&format!("{} {:?}", changed.group, changed.name)),
+        principal: cut(&changed.principal),
+        request_id: cut(&changed.request_id),
+        command: changed.command,
+    }
+}
+
 /// What was asked for, without what is nobody's business.
 fn details(command: &Command) -> String {
     match command {
         Command::Create(order) => {
             let (databases, users) = (order.databases.len(), order.users.len());
+            let group = order.configuration.map(|group| format!(", configuration {group}")).unwrap_or_default();
             let (name, flavor, size) = (&order.name, &order.flavor, order.volume_gib);
-            format!("{name:?}, flavor {flavor}, {size} GiB, databases: {databases}, users: {users}")
+            format!("{name:?}, flavor {flavor}, {size} GiB, databases: {databases}, users: {users}{group}")
         }
         Command::ResizeVolume { volume_gib } => format!("{volume_gib} GiB"),
         Command::ResizeFlavor { flavor } => format!("flavor {flavor}"),
@@ -196,12 +208,19 @@ fn details(command: &Command) -> String {
         }
         Command::ChangePasswords { users } => list(users.iter().map(|user| format!("{}@{}", user.name, user.host))),
         Command::Rename { name } => format!("{name:?}"),
+        Command::AttachConfiguration { group } => group.to_string(),
         Command::ResetStatus { force_delete: true } => "the next delete by force".into(),
         Command::ResetStatus { force_delete: false }
         | Command::Delete
         | Command::Restart
         | Command::EnableRoot { .. }
-        | Command::DisableRoot => String::new(),
+        | Command::DisableRoot
+        | Command::DetachConfiguration
+        // They are about no instance.
+        | Command::CreateConfiguration(_)
+        | Command::PatchConfiguration { .. }
+        | Command::ReplaceConfiguration { .. }
+        | Command::DeleteConfiguration => String::new(),
     }
 }
 
@@ -228,6 +247,8 @@ fn told(produced: &Produced) -> Option<String> {
         Produced::Address(address) => Some(cut(&address.ip)),
         Produced::Volume { id } | Produced::Server { id } => Some(cut(id)),
         Produced::VolumeSize { size_gib } => Some(format!("{size_gib} GiB")),
+        Produced::Configured { restart_required: true } => Some("the engine has to be restarted for it".into()),
+        Produced::Configured { restart_required: false } => None,
     }
 }
 

@@ -26,7 +26,7 @@ pub mod view;
 mod words;
 pub mod workflow;
 
-pub use decide::{Context, Decision, Input, decide};
+pub use decide::{Context, Decision, GroupChanged, Input, decide};
 pub use event::Event;
 pub use evolve::evolve;
 pub use state::Instance;

@@ -5,7 +5,7 @@
 //! A row is lines of text, which no JSON text without layout can break:
 //!
 //! ```text
-//! 2 1795359845678                          version, and when the instance was created, in ms of Unix time
+//! 3 1795359845678                          version, and when the instance was created, in ms of Unix time
 //! "1"                                      the flavor's id
 //! "region":"north"                         nothing where the service's own region counts
 //! "id":"…","name":"…",…                    what each reader sees
@@ -13,6 +13,7 @@
 //! "datastore":{…},"volume":{…},…           in detail
 //! "tenant_id":"…"                          for admins
 //! "server_id":"…",…                        for admins, in detail
+//! 6f1a9f0e-… "utf8"                        the configuration group's id and name, or nothing
 //! ```
 
 use serde::Serialize;
@@ -21,7 +22,7 @@ use super::view::{InstanceView, OperatingStatus, Status};
 use crate::{command::Access, time::Timestamp};
 
 /// Version of the rows that this build writes. Rows of another are written anew from the state by whoever reads them.
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
 /// What most rows need.
 const USUAL_BYTES: usize = 1024;
@@ -44,6 +45,8 @@ pub struct Shown<'a> {
     pub detailed: &'a str,
     pub for_admins: &'a str,
     pub for_admins_detailed: &'a str,
+    /// Id of the configuration group, and its name as a JSON string.
+    pub configuration: Option<(&'a str, &'a str)>,
 }
 
 impl<'a> Shown<'a> {
@@ -60,6 +63,7 @@ impl<'a> Shown<'a> {
             detailed: lines.next()?,
             for_admins: lines.next()?,
             for_admins_detailed: lines.next()?,
+            configuration: lines.next()?.split_once(' '),
         };
         lines.next().is_none().then_some(shown)
     }
@@ -122,6 +126,11 @@ pub fn row(view: &InstanceView) -> Vec<u8> {
             encrypted_rpc_messaging: true,
         },
     );
+    row.push(b'\n');
+    if let Some(group) = &view.configuration {
+        row.extend_from_slice(format!("{} ", group.id).as_bytes());
+        json(&mut row, &group.name);
+    }
     row
 }
 

@@ -13,7 +13,8 @@ use super::workflow::Step;
 use crate::{
     catalogue::Flavor,
     command::{Access, NewPassword, UserChange},
-    ids::{CommandId, EffectId, InstanceId, TenantId},
+    configuration::Values,
+    ids::{CommandId, EffectId, GroupId, InstanceId, TenantId},
     quota::Charge,
     sealed::{Sealed, ServerKey},
     time::Timestamp,
@@ -60,6 +61,52 @@ pub struct Instance {
     /// A delete does not wait for ever: what it cannot remove it tells of and leaves.
     #[serde(default)]
     pub delete_is_forced: bool,
+    #[serde(default, skip_serializing_if = "Configuration::is_none")]
+    pub configuration: Configuration,
+    /// The engine has values that count only once it was started anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restart_required: bool,
+}
+
+/// What the engine is to run with besides its defaults.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configuration {
+    /// The group that it is attached to; its values follow those of the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<AttachedGroup>,
+    #[serde(default, skip_serializing_if = "Values::is_empty")]
+    pub values: Values,
+    /// Grows with each change of the values: the agent takes no older ones.
+    pub number: u64,
+    /// Who asked for the last change of the values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandId>,
+    pub standing: Standing,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedGroup {
+    pub id: GroupId,
+    pub name: String,
+}
+
+/// How far a configuration has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// The engine has it.
+    #[default]
+    Applied,
+    /// The agent is to be told as soon as it and the engine are there, or is being told.
+    Waiting,
+    /// The agent could not apply it: the engine runs with what it had.
+    Refused,
+}
+
+impl Configuration {
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One time that root was enabled.
@@ -195,6 +242,11 @@ pub enum TaskKind {
     },
     ChangePasswords {
         users: Vec<NewPassword>,
+    },
+    /// Apply the configuration; at most one at a time.
+    Configure {
+        /// [`Configuration::number`] when it was started.
+        number: u64,
     },
 }
 

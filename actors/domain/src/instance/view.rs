@@ -3,7 +3,7 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::state::{AgentContact, Instance, OperationKind, Presence, RootEnabled};
+use super::state::{AgentContact, AttachedGroup, Instance, OperationKind, Presence, RootEnabled};
 use crate::{
     command::Access,
     ids::{InstanceId, TenantId},
@@ -19,6 +19,8 @@ pub enum Status {
     Active,
     Reboot,
     Resize,
+    /// The engine has values that count only once it was started anew.
+    RestartRequired,
     /// Also while deleting.
     Shutdown,
     Error,
@@ -83,6 +85,9 @@ pub struct InstanceView {
     pub root_enabled: bool,
     /// Who enabled root last and when, disabled since or not.
     pub root_last_enabled: Option<RootEnabled>,
+    pub configuration: Option<AttachedGroup>,
+    /// The engine answers, and its agent is heard.
+    pub is_serving: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +153,8 @@ pub fn view(instance: &Instance) -> InstanceView {
             .collect(),
         root_enabled: instance.root_enabled_at.is_some(),
         root_last_enabled: instance.root_history.last().cloned(),
+        configuration: instance.configuration.group.clone(),
+        is_serving: (instance.health.contact, instance.health.engine) == (AgentContact::Heard, EngineState::Running),
     }
 }
 
@@ -167,6 +174,7 @@ pub fn status(instance: &Instance) -> Status {
         Some(OperationKind::Reset) if !instance.broken => Status::Resize,
         Some(OperationKind::CleanUp | OperationKind::Reset) => Status::Error,
         None if instance.broken => Status::Error,
+        None if instance.restart_required => Status::RestartRequired,
         None => Status::Active,
     }
 }
@@ -189,6 +197,10 @@ fn operating_status(instance: &Instance, status: Status) -> OperatingStatus {
 impl InstanceView {
     /// Whether databases and users can be worked on.
     pub fn is_healthy(&self) -> bool {
-        self.status == Status::Active && self.operating_status == OperatingStatus::Healthy
+        match self.status {
+            Status::Active => self.operating_status == OperatingStatus::Healthy,
+            Status::RestartRequired => self.is_serving,
+            _ => false,
+        }
     }
 }

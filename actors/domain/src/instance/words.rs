@@ -56,8 +56,22 @@ pub fn task_failed(task: &TaskKind, failure: &Failure) -> String {
         TaskKind::Revoke { .. } => "take rights from a user",
         TaskKind::ChangeUser { .. } => "change a user",
         TaskKind::ChangePasswords { .. } => "change passwords of users",
+        TaskKind::Configure { .. } => return configuration_refused(failure),
     };
     format!("The request to {what} failed ({}). Look at what is there, and ask again.", reason(failure))
+}
+
+/// Why the engine does not run with its configuration group.
+fn configuration_refused(failure: &Failure) -> String {
+    if failure.code == "unsupported" {
+        return "The configuration group was not applied: the agent of this instance is too old for it. Detach the group, or \
+                tell the operator of this service."
+            .into();
+    }
+    format!(
+        "The configuration group was not applied ({}). The engine runs with what it had: change the group, or detach it.",
+        reason(failure)
+    )
 }
 
 /// The outside's own sentence as part of ours, if it is one that says something to a tenant.

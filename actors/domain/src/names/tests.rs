@@ -25,6 +25,7 @@ fn order(databases: Vec<NewDatabase>, users: Vec<NewUser>) -> Create {
         users,
         access: Access::default(),
         region: None,
+        configuration: None,
         server_key: None,
     }
 }

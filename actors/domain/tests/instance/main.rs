@@ -5,6 +5,7 @@
 
 mod accounts;
 mod chaos;
+mod configuration;
 mod contents;
 mod create;
 mod delete;

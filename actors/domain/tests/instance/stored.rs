@@ -4,8 +4,12 @@
 mod events;
 mod rows;
 
+use std::collections::BTreeMap;
+
 use coffer_domain::{
-    command::{Access, Command, Create, ENVELOPE_VERSION, Envelope, NewDatabase, NewPassword, UserChange},
+    command::{
+        Access, Command, Create, ENVELOPE_VERSION, Envelope, NewConfiguration, NewDatabase, NewPassword, UserChange,
+    },
     ids::EffectId,
     instance::effect::{
         Action, AgentOrder, AgentVerb, Effect, Failure, Observation, Outcome, Produced, ServerOrder, Timer, TimerId,
@@ -18,10 +22,10 @@ use coffer_protocol::report::{EngineState, Inventory, UserEntry};
 use crate::support::{
     golden::Samples,
     samples::{
-        CLERK, MYSQL_10_11, SHOP, START, address, change_passwords, change_user, command_id, create, create_databases,
-        create_users, disable_root, drop_database, drop_user, enable_root, failure, grant, hiccup, instance,
-        large_flavor, new_database, new_user, order, password, rename, reset_status, resize_flavor, resize_volume,
-        revoke, server_key, small_flavor, tenant, user_key,
+        CLERK, MYSQL_10_11, SHOP, START, address, attach, change_passwords, change_user, command_id, create,
+        create_databases, create_users, disable_root, drop_database, drop_user, enable_root, failure, grant, group_id,
+        hiccup, instance, large_flavor, new_database, new_user, order, password, rename, reset_status, resize_flavor,
+        resize_volume, revoke, server_key, small_flavor, tenant, user_key, values,
     },
 };
 
@@ -49,6 +53,17 @@ fn commands() -> Vec<Command> {
         change_passwords(&[CLERK]),
         rename(),
         reset_status(true),
+        attach(),
+        Command::DetachConfiguration,
+        Command::CreateConfiguration(Box::new(NewConfiguration {
+            name: "latin".into(),
+            description: Some("as in the old days".into()),
+            datastore_version: Some(MYSQL_10_11),
+            values: values(200),
+        })),
+        Command::PatchConfiguration { values: values(300) },
+        Command::ReplaceConfiguration { name: Some("western".into()), description: None, values: None },
+        Command::DeleteConfiguration,
     ];
     for sample in &samples {
         match sample {
@@ -68,7 +83,13 @@ fn commands() -> Vec<Command> {
             | Command::ChangeUser { .. }
             | Command::ChangePasswords { .. }
             | Command::Rename { .. }
-            | Command::ResetStatus { .. } => {}
+            | Command::ResetStatus { .. }
+            | Command::AttachConfiguration { .. }
+            | Command::DetachConfiguration
+            | Command::CreateConfiguration(_)
+            | Command::PatchConfiguration { .. }
+            | Command::ReplaceConfiguration { .. }
+            | Command::DeleteConfiguration => {}
         }
     }
     samples
@@ -85,6 +106,7 @@ fn full_order() -> Create {
         }],
         access: Access { is_public: Some(false), allowed_cidrs: Some(vec!["10.0.0.0/8".into()]) },
         region: Some("RegionOne".into()),
+        configuration: Some(group_id(1)),
         ..order()
     }
 }
@@ -159,6 +181,7 @@ fn actions() -> Vec<(&'static str, Action)> {
         volume_gib: 2,
         databases: vec![new_database(SHOP)],
         users: vec![new_user(CLERK, &[SHOP])],
+        values: engine_values(),
     };
     let samples = vec![
         Action::EnsureAddress,
@@ -184,6 +207,7 @@ fn actions() -> Vec<(&'static str, Action)> {
         agent(AgentVerb::Revoke { user: user_key(CLERK), database: SHOP.into() }),
         agent(AgentVerb::ChangeUser { user: user_key(CLERK), change: user_change() }),
         agent(AgentVerb::ChangePasswords { users: new_passwords() }),
+        agent(AgentVerb::Configure { number: 3, values: engine_values() }),
     ];
     let name = |action: &Action| match action {
         Action::Agent(order) => match order.verb {
@@ -201,10 +225,15 @@ fn actions() -> Vec<(&'static str, Action)> {
             AgentVerb::Revoke { .. } => "agent, revoke",
             AgentVerb::ChangeUser { .. } => "agent, change_user",
             AgentVerb::ChangePasswords { .. } => "agent, change_passwords",
+            AgentVerb::Configure { .. } => "agent, configure",
         },
         other => other.as_str(),
     };
     samples.into_iter().map(|action| (name(&action), action)).collect()
+}
+
+fn engine_values() -> BTreeMap<String, String> {
+    BTreeMap::from([("max_connections".to_owned(), "200".to_owned())])
 }
 
 fn user_change() -> UserChange {
@@ -238,6 +267,7 @@ fn outcomes_come_back_as_inputs() {
         ("volume", Ok(Produced::Volume { id: "volume-1".into() })),
         ("server", Ok(Produced::Server { id: "server-1".into() })),
         ("volume size", Ok(Produced::VolumeSize { size_gib: 3 })),
+        ("configured", Ok(Produced::Configured { restart_required: true })),
         ("failed", hiccup()),
         ("throttled", Err(throttled)),
     ];
@@ -268,6 +298,7 @@ fn observations_come_as_inputs() {
         ("heard", Observation::Heard { engine: EngineState::Running }),
         ("silent", Observation::Silent),
         ("gauges", Observation::Gauges { volume_used_bytes: Some(167_772_160) }),
+        ("restart required", Observation::RestartRequired { required: true }),
         ("inventory", Observation::Inventory(inventory())),
     ];
     Samples(samples).check("observations.json");
@@ -279,6 +310,7 @@ fn rejections_are_stored_as_answers() {
         ("invalid", RejectionKind::Invalid),
         ("not found", RejectionKind::NotFound),
         ("wrong state", RejectionKind::WrongState),
+        ("unprocessable", RejectionKind::Unprocessable),
         ("over limit", RejectionKind::OverLimit),
         ("unsupported", RejectionKind::Unsupported),
         ("busy", RejectionKind::Busy),

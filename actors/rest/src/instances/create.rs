@@ -67,6 +67,7 @@ fn resolve(shim: &Shim, caller: &Caller, order: Order<'_>, id: InstanceId) -> Re
         users: users::seal(order.users, &*shim.control, id, &version.manager)?,
         access: order.access,
         region: order.region.map(str::to_owned),
+        configuration: order.configuration,
         server_key: Some(shim.control.new_server_key(id)),
     };
     names::check_create(&create, &version.manager)?;

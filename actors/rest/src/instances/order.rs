@@ -7,12 +7,16 @@
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
-use coffer_domain::command::{Access, NewDatabase};
+use coffer_domain::{
+    command::{Access, NewDatabase},
+    ids::GroupId,
+};
 use serde_json::Value;
 
 use crate::{
     databases,
     error::{Error, Result},
+    request_id::uuid_of,
     schema::Node,
     shape::{Key, Shape},
     users::{self, UserRequest},
@@ -29,6 +33,7 @@ pub(crate) struct Order<'a> {
     pub users: Vec<UserRequest<'a>>,
     pub access: Access,
     pub region: Option<&'a str>,
+    pub configuration: Option<GroupId>,
 }
 
 pub(crate) struct Volume<'a> {
@@ -75,16 +80,16 @@ impl<'a> Order<'a> {
             users: instance.parsed("users", users::parse)?.unwrap_or_default(),
             access: instance.non_null("access")?.map(|node| access(&node)).transpose()?.unwrap_or_default(),
             region: instance.parsed("region_name", Node::non_empty)?,
+            configuration: instance.non_null("configuration")?.map(|node| group_id(&node)).transpose()?,
         })
     }
 }
 
-/// Wishes that Coffer cannot fulfil yet. A configuration group is named by its id or by a URL.
-const ABSENT: [Key; 5] = [
+/// Wishes that Coffer cannot fulfil yet.
+const ABSENT: [Key; 4] = [
     ("replica_of", Shape::Uuid),
     ("slave_of", Shape::Uuid),
     ("restorePoint", Shape::Object(&[("backupRef", Shape::Uuid)], &[])),
-    ("configuration", Shape::Name),
     ("modules", Shape::List(&Shape::Object(&[("id", Shape::Uuid)], &[]))),
 ];
 
@@ -169,6 +174,13 @@ pub(crate) fn flavor_id(node: &Node<'_>) -> Result<String> {
         }
         _ => Err(node.fails(format!("{} is not valid under any of the given schemas", node.shown()))),
     }
+}
+
+/// A configuration group's id, or a URL that ends in it.
+pub(crate) fn group_id(node: &Node<'_>) -> Result<GroupId> {
+    let text = node.text()?;
+    let last = text.split(['?', '#']).next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+    uuid_of(last).map(GroupId).ok_or_else(|| node.fails(format!("{} is not a UUID", node.shown())))
 }
 
 pub(crate) fn volume<'a>(node: &Node<'a>) -> Result<Volume<'a>> {

@@ -1,4 +1,4 @@
-//! `PUT` and `PATCH /instances/{id}`: another name, and what Coffer cannot change yet.
+//! `PUT` and `PATCH /instances/{id}`: another name, a configuration group, and what Coffer cannot change yet.
 
 use actix_web::{
     HttpResponse,
@@ -10,8 +10,9 @@ use crate::{
     Shim,
     body::Body,
     caller::Caller,
-    commands::{find_id, submit},
+    commands::{SETTLE_LIMIT, find, submit},
     error::{Error, Result},
+    instances::order,
     routes::accepted,
     schema::Node,
     shape::{Key, Shape},
@@ -19,14 +20,14 @@ use crate::{
 
 /// What else can be named: at most one of them besides the name. `slave_of` is the old word for `replica_of`.
 const CHANGES: [Key; 5] = [
-    ("configuration", Shape::UuidOrNull),
+    ("configuration", Shape::Any),
     ("replica_of", Shape::Any),
     ("datastore_version", Shape::Name),
     ("access", Shape::Closed(&[], &[("is_public", Shape::Boolean), ("allowed_cidrs", Shape::Cidrs)])),
     ("slave_of", Shape::Any),
 ];
 
-/// No change at all detaches the configuration, as `null` does. As long as none can be attached, that is nothing to do.
+/// No change at all detaches the configuration, as `null` does.
 pub(crate) async fn update(
     shim: Data<Shim>,
     caller: Caller,
@@ -46,14 +47,29 @@ pub(crate) async fn update(
     if changes.len() > 1 {
         return Err(wanted.fails(format!("only one change can be made besides the name, not {}", changes.join(", "))));
     }
-    let id = find_id(&shim, &caller, &id)?;
-    let detaches = wanted.optional("configuration")?.is_some_and(|node| node.value().is_null());
-    if let Some(change) = changes.first().filter(|_| !detaches) {
-        return Err(Error::not_implemented(format!("A change of '{change}' is not supported yet.")));
-    }
+    let view = find(&shim, &caller, &id)?;
+    let id = view.id;
+    let configuration = match changes.first() {
+        Some(&"configuration") => Some(configuration(&wanted.required("configuration")?)?),
+        Some(change) => return Err(Error::not_implemented(format!("A change of '{change}' is not supported yet."))),
+        None => name.is_none().then_some(Command::DetachConfiguration),
+    };
     if let Some(name) = name {
         names::check_instance_name(&name)?;
         submit(&shim, &caller, id, Command::Rename { name }).await?;
     }
+    let is_nothing = |command: &Command| *command == Command::DetachConfiguration && view.configuration.is_none();
+    if let Some(command) = configuration.filter(|command| !is_nothing(command)) {
+        let command = submit(&shim, &caller, id, command).await?;
+        // What the engine makes of it is told by the instance: a value that it refuses is a fault.
+        shim.control.settled(caller.tenant(), id, command, SETTLE_LIMIT).await;
+    }
     Ok(accepted())
+}
+
+fn configuration(node: &Node<'_>) -> Result<Command> {
+    if node.value().is_null() {
+        return Ok(Command::DetachConfiguration);
+    }
+    Ok(Command::AttachConfiguration { group: order::group_id(node)? })
 }

@@ -62,6 +62,13 @@ impl Render {
         }
         self.links(out, "flavors/", shown.flavor_id);
         out.push_str("},");
+        if let Some((id, name)) = shown.configuration.filter(|_| extent == Extent::Detailed) {
+            for text in ["\"configuration\":{\"id\":\"", id, "\",\"name\":", name, ","] {
+                out.push_str(text);
+            }
+            self.links(out, "configurations/", id);
+            out.push_str("},");
+        }
         self.links(out, "instances/", id);
         out.push('}');
     }

@@ -203,6 +203,7 @@ fn for_operators(view: &InstanceView) -> ForOperators<'_> {
             Status::Reboot => "Rebooting the instance.",
             Status::Resize => "Resizing the instance.",
             Status::Shutdown => "Deleting the instance.",
+            Status::RestartRequired => "Instance requires a restart.",
             Status::Active | Status::Error => "No tasks for the instance.",
         },
     }

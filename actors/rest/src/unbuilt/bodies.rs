@@ -36,19 +36,6 @@ pub(super) const STRATEGY: Shape =
 const ANY_OBJECT: Shape = Object(&[], &[]);
 const DATASTORE: Shape = Object(&[], &[("type", Name), ("version", Name), ("version_number", Name)]);
 
-pub(super) const NEW_GROUP: Shape = Object(
-    &[(
-        "configuration",
-        Object(&[("name", Name), ("values", ANY_OBJECT)], &[("description", Name), ("datastore", DATASTORE)]),
-    )],
-    &[],
-);
-
-pub(super) const GROUP: Shape =
-    Object(&[("configuration", Object(&[], &[("name", Name), ("values", ANY_OBJECT), ("description", Name)]))], &[]);
-
-pub(super) const GROUP_VALUES: Shape = Object(&[("configuration", Object(&[], &[("values", ANY_OBJECT)]))], &[]);
-
 const MODULE_IDS: Shape = List(&Object(&[("id", Uuid)], &[]));
 
 /// `{"modules": [{"id": …}]}` of an instance.

@@ -69,13 +69,6 @@ pub(super) fn backup(asked: &Asked<'_>) -> Result<()> {
     commands::find_id(asked.shim, asked.caller, instance.text()?).map(drop)
 }
 
-/// The datastore of a configuration group.
-pub(super) fn datastore(asked: &Asked<'_>) -> Result<()> {
-    let group = asked.body.required("configuration")?;
-    let choice = group.parsed("datastore", instances::order::datastore)?.unwrap_or_default();
-    instances::create::choose_version(&asked.shim.control.catalogue(), asked.caller, &choice).map(drop)
-}
-
 /// No datastore has clusters.
 pub(super) fn clusters_of_a_datastore(asked: &Asked<'_>) -> Result<()> {
     let datastore = asked.body.required("cluster")?.required("datastore")?;

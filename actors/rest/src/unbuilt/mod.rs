@@ -1,4 +1,4 @@
-//! Routes of powers that Coffer does not have yet: backups, configuration groups, clusters, modules, logs, TLS of
+//! Routes of powers that Coffer does not have yet: backups, clusters, modules, logs, TLS of
 //! engines, and changes of the catalogue over the API.
 //!
 //! A request is checked as Trove checks it. Then it gets what Trove answers where there are none of these things: an

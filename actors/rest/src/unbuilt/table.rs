@@ -11,7 +11,6 @@ use crate::shape::Shape;
 const NO_BACKUPS: &str = "Backups are not supported yet.";
 const NO_STRATEGIES: &str = "Backup strategies are not supported yet.";
 const NO_GROUPS: &str = "Configuration groups are not supported yet.";
-const NO_DEFAULTS: &str = "The default configuration of an instance cannot be shown yet.";
 const NO_MODULES: &str = "Modules are not supported yet.";
 const NO_LOGS: &str = "Log actions are not supported.";
 const NO_TLS: &str = "SSL of an instance is not supported yet.";
@@ -27,7 +26,6 @@ const OF_ANYBODYS: &[Check] = &[checks::admin, checks::anybodys_instance];
 const OF_A_VERSION: &[Check] = &[checks::admin, checks::version];
 
 const RESOURCE: &str = "Resource {} cannot be found.";
-const GROUP: &str = "Configuration group with ID {} could not be found.";
 const CLUSTER: &str = "Cluster '{}' cannot be found.";
 
 /// Below `/v1.0/{tenant}`.
@@ -39,17 +37,6 @@ pub(crate) static OF_A_TENANT: &[Row] = &[
     get("/backup_strategies", &[checks::own_strategies_or_admin], Empty("backup_strategies")),
     taking(Method::POST, "/backup_strategies", bodies::STRATEGY, &[], Refused(NO_STRATEGIES)),
     delete("/backup_strategies", &[checks::own_strategies_or_admin], Done),
-    get("/configurations", &[], Empty("configurations")),
-    taking(Method::POST, "/configurations", bodies::NEW_GROUP, &[checks::datastore], Refused(NO_GROUPS)),
-    get("/configurations/{group}", &[], Absent("group", GROUP)),
-    taking(Method::PATCH, "/configurations/{group}", bodies::GROUP_VALUES, &[], Absent("group", GROUP)),
-    taking(Method::PUT, "/configurations/{group}", bodies::GROUP, &[], Absent("group", GROUP)),
-    delete("/configurations/{group}", &[], Absent("group", GROUP)),
-    get("/configurations/{group}/instances", &[], Absent("group", GROUP)),
-    get("/datastores/versions/{version}/parameters", &[checks::version], Empty("configuration-parameters")),
-    get("/datastores/versions/{version}/parameters/{name}", &[checks::version], Absent("name", RESOURCE)),
-    get("/datastores/{datastore}/versions/{version}/parameters", &[checks::version], Empty("configuration-parameters")),
-    get("/datastores/{datastore}/versions/{version}/parameters/{name}", &[checks::version], Absent("name", RESOURCE)),
     delete("/datastores/{datastore}", &[checks::datastore_is_unused], Refused(FIXED_CATALOGUE)),
     get("/clusters", &[], Empty("clusters")),
     taking(
@@ -131,7 +118,6 @@ pub(crate) static OF_A_TENANT: &[Row] = &[
 /// Below `/v1.0/{tenant}/instances/{instance}`.
 pub(crate) static OF_AN_INSTANCE: &[Row] = &[
     get("/backups", &[checks::instance], Empty("backups")),
-    get("/configuration", &[checks::instance], Refused(NO_DEFAULTS)),
     get("/log", &[checks::instance], Refused(NO_LOGS)),
     taking(Method::POST, "/log", bodies::LOG, &[checks::log_action, checks::instance], Refused(NO_LOGS)),
     get("/modules", &[checks::instance], Empty("modules")),

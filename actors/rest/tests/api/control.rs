@@ -13,10 +13,12 @@ use async_trait::async_trait;
 use coffer_domain::{
     catalogue::{Catalogue, Datastore, DatastoreVersion, Flavor},
     command::{Access, Command, Create, Envelope, NewUser},
-    ids::{CommandId, InstanceId, TenantId},
+    configuration::{self, Group},
+    ids::{CommandId, GroupId, InstanceId, TenantId},
     instance::{
         journal::Entry,
         shown,
+        state::AttachedGroup,
         view::{InstanceView, OperatingStatus, Status, UserView},
     },
     quota::{Limits, Usage},
@@ -38,6 +40,7 @@ const EMPTY_DATASTORE: Uuid = Uuid::from_u128(0xd6);
 #[derive(Default)]
 pub struct Memory {
     pub instances: Mutex<BTreeMap<(TenantId, InstanceId), InstanceView>>,
+    pub groups: Mutex<BTreeMap<(TenantId, GroupId), Group>>,
     pub journals: Mutex<BTreeMap<(TenantId, InstanceId), Vec<Entry>>>,
     /// Every command, in order.
     pub commands: Mutex<Vec<Envelope>>,
@@ -65,6 +68,23 @@ impl Memory {
 
     pub fn count(&self) -> usize {
         self.commands.lock().unwrap().len()
+    }
+
+    /// By the domain's own rules.
+    fn decide_group(&self, envelope: Envelope) -> Result<(), Rejection> {
+        let mut groups = self.groups.lock().unwrap();
+        let key = (envelope.tenant.clone(), GroupId(envelope.instance.0));
+        let before = groups.remove(&key);
+        let context = configuration::Context { now: NOW, catalogue: &self.catalogue(), groups: groups.len() };
+        let decided = configuration::decide(before.as_ref(), &envelope, &context);
+        let after = match &decided {
+            Ok(event) => configuration::evolve(before, event),
+            Err(_) => before,
+        };
+        groups.extend(after.map(|group| (key, group)));
+        decided?;
+        self.commands.lock().unwrap().push(envelope);
+        Ok(())
     }
 
     fn available(&self) -> Result<(), Unavailable> {
@@ -105,6 +125,8 @@ pub fn healthy(id: u128) -> InstanceView {
         users: Vec::new(),
         root_enabled: false,
         root_last_enabled: None,
+        configuration: None,
+        is_serving: true,
     }
 }
 
@@ -186,6 +208,15 @@ fn apply(view: &mut InstanceView, command: &Command) -> Result<(), Rejection> {
         }
         Command::Rename { name } => view.name.clone_from(name),
         Command::ResetStatus { .. } => {}
+        // What the group is called is the store's matter.
+        Command::AttachConfiguration { group } => {
+            view.configuration = Some(AttachedGroup { id: *group, name: "utf8".into() });
+        }
+        Command::DetachConfiguration => view.configuration = None,
+        Command::CreateConfiguration(_)
+        | Command::PatchConfiguration { .. }
+        | Command::ReplaceConfiguration { .. }
+        | Command::DeleteConfiguration => unreachable!("they are about no instance"),
     }
     Ok(())
 }
@@ -195,6 +226,9 @@ impl ControlPlane for Memory {
     async fn submit(&self, envelope: Envelope) -> Result<(), Rejection> {
         if let Some(refusal) = self.refusal.lock().unwrap().take() {
             return Err(refusal);
+        }
+        if envelope.command.is_of_group() {
+            return self.decide_group(envelope);
         }
         let key = (envelope.tenant.clone(), envelope.instance);
         let mut instances = self.instances.lock().unwrap();
@@ -267,6 +301,18 @@ impl ControlPlane for Memory {
             entries.truncate(limit);
             Journal { dropped: 3, entries }
         }))
+    }
+
+    fn group(&self, tenant: &TenantId, id: GroupId) -> Result<Option<Group>, Unavailable> {
+        self.available()?;
+        Ok(self.groups.lock().unwrap().get(&(tenant.clone(), id)).cloned())
+    }
+
+    fn groups_after(&self, tenant: &TenantId, after: Option<GroupId>, limit: usize) -> Result<Vec<Group>, Unavailable> {
+        self.available()?;
+        let groups = self.groups.lock().unwrap();
+        let own = groups.values().filter(|group| group.tenant == *tenant);
+        Ok(own.filter(|group| after.is_none_or(|after| group.id > after)).take(limit).cloned().collect())
     }
 
     fn usage(&self, tenant: &TenantId) -> Result<Usage, Unavailable> {

@@ -156,7 +156,7 @@ fn refused_orders_leave_no_trace() {
         (json!({ "configuration": 5 }), 400, "instance['configuration']"),
         (json!({ "replica_of": uuid }), 501, "'replica_of'"),
         (json!({ "restorePoint": { "backupRef": uuid } }), 501, "'restorePoint'"),
-        (json!({ "configuration": uuid }), 501, "'configuration'"),
+        (json!({ "configuration": "x" }), 400, "instance['configuration'] 'x' is not a UUID"),
         (json!({ "modules": [{ "id": uuid }] }), 501, "'modules'"),
     ] {
         let answer = post(&api, changes.clone());

@@ -3,6 +3,7 @@
 mod accounts;
 mod auth;
 mod bodies;
+mod configurations;
 mod contents;
 mod control;
 mod create;

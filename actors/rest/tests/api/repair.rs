@@ -47,7 +47,6 @@ fn what_cannot_be_changed_is_named() {
     let api = Api::start();
     api.memory.put(healthy(1));
     for (body, status, words) in [
-        (r#"{"instance": {"configuration": "c0ffee00-0000-4000-8000-000000000000"}}"#, 501, "'configuration'"),
         (r#"{"instance": {"replica_of": null}}"#, 501, "'replica_of'"),
         (r#"{"instance": {"slave_of": ""}}"#, 501, "'slave_of'"),
         (r#"{"instance": {"datastore_version": "11.4"}}"#, 501, "'datastore_version'"),

@@ -1,7 +1,7 @@
 //! What a tenant is answered about things that Coffer does not have yet.
 
 use super::{
-    control::{VERSION, healthy},
+    control::healthy,
     people::{DEMO, OPERATOR, OTHER},
     server::Api,
 };
@@ -18,11 +18,8 @@ fn there_are_none() {
         ("/backups?limit=3&all_projects=False&instance_id=x", r#"{"backups":[]}"#),
         ("/backup_strategies", r#"{"backup_strategies":[]}"#),
         ("/backup_strategies?project_id=demo", r#"{"backup_strategies":[]}"#),
-        ("/configurations", r#"{"configurations":[]}"#),
         ("/clusters", r#"{"clusters":[]}"#),
         ("/modules?datastore=mysql", r#"{"modules":[]}"#),
-        ("/datastores/mysql/versions/10.11/parameters", r#"{"configuration-parameters":[]}"#),
-        (&format!("/datastores/versions/{VERSION}/parameters"), r#"{"configuration-parameters":[]}"#),
         (&format!("{INSTANCE}/backups"), r#"{"backups":[]}"#),
         (&format!("{INSTANCE}/modules"), r#"{"modules":[]}"#),
         ("/datastores/mysql/versions/10.11/volume-types", r#"{"volume_types":[]}"#),
@@ -33,7 +30,7 @@ fn there_are_none() {
     }
     let answer = api.delete("/backup_strategies");
     assert_eq!((answer.status, answer.body.as_str()), (202, ""));
-    for path in ["/backups", "/clusters", "/configurations"] {
+    for path in ["/backups", "/clusters"] {
         assert_eq!(api.get(&format!("{path}?limit=abc")).status, 400, "{path}");
     }
 }
@@ -42,18 +39,11 @@ fn there_are_none() {
 fn one_of_them_is_not_there() {
     let api = Api::start();
     api.memory.put(healthy(1));
-    let group = format!("Configuration group with ID {ID} could not be found.");
     let cluster = format!("Cluster '{ID}' cannot be found.");
     let resource = format!("Resource {ID} cannot be found.");
-    let (values, all) = (r#"{"configuration": {"values": {"x": 1}}}"#, r#"{"configuration": {"name": "c"}}"#);
     for (method, path, body, message) in [
         ("GET", format!("/backups/{ID}"), "", &resource),
         ("DELETE", format!("/backups/{ID}"), "", &resource),
-        ("GET", format!("/configurations/{ID}"), "", &group),
-        ("PATCH", format!("/configurations/{ID}"), values, &group),
-        ("PUT", format!("/configurations/{ID}"), all, &group),
-        ("DELETE", format!("/configurations/{ID}"), "", &group),
-        ("GET", format!("/configurations/{ID}/instances"), "", &group),
         ("GET", format!("/clusters/{ID}"), "", &cluster),
         ("DELETE", format!("/clusters/{ID}"), "", &cluster),
         ("POST", format!("/clusters/{ID}"), r#"{"restart": {}}"#, &cluster),
@@ -65,7 +55,6 @@ fn one_of_them_is_not_there() {
         ("PUT", format!("/modules/{ID}"), r#"{"module": {"auto_apply": 1}}"#, &resource),
         ("PUT", format!("/modules/{ID}/instances"), r#"{"reapply": {"force": 1}}"#, &resource),
         ("DELETE", format!("{INSTANCE}/modules/{ID}"), "", &resource),
-        ("GET", format!("/datastores/mysql/versions/10.11/parameters/{ID}"), "", &resource),
     ] {
         let answer = api.call(DEMO, method, &format!("/v1.0/demo{path}"), body);
         assert_eq!((answer.status, &answer.fault().1), (404, message), "{method} {path}");
@@ -90,15 +79,6 @@ fn orders_are_checked_and_then_refused_in_words() {
         ("/backups", String::new(), 400, "it is empty"),
         ("/backup_strategies", r#"{"backup_strategy": {"swift_container": "c"}}"#.into(), 501, "strategies"),
         ("/backup_strategies", r#"{"backup_strategy": {"swift_container": "c", "x": 1}}"#.into(), 400, "'x' was unexpected"),
-        ("/configurations", r#"{"configuration": {"name": "c", "values": {"max_connections": 5}}}"#.into(), 501, "groups"),
-        ("/configurations", r#"{"configuration": {"name": "c"}}"#.into(), 400, "'values' is a required property"),
-        ("/configurations", r#"{"configuration": {"name": "c", "values": []}}"#.into(), 400, "['values'] [...] is not of type 'object'"),
-        (
-            "/configurations",
-            r#"{"configuration": {"name": "c", "values": {}, "datastore": {"type": "oracle"}}}"#.into(),
-            404,
-            "Datastore 'oracle' cannot be found.",
-        ),
         (
             "/clusters",
             r#"{"cluster": {"name": "c", "datastore": {"type": "mysql", "version": "10.11"}, "instances": [{"flavorRef": 1}]}}"#.into(),
@@ -143,7 +123,7 @@ fn orders_are_checked_and_then_refused_in_words() {
         assert_eq!(answer.status, status, "{path} {body}: {}", answer.body);
         assert!(answer.fault().1.contains(words), "{path} {body}: {}", answer.body);
     }
-    for path in [format!("{INSTANCE}/configuration"), log, ssl] {
+    for path in [log, ssl] {
         let answer = api.get(&path);
         assert_eq!((answer.status, answer.fault().0.as_str()), (501, "notImplemented"), "{path}");
     }
@@ -231,14 +211,13 @@ fn changes_of_an_instance_are_checked_and_then_refused_in_words() {
     let api = Api::start();
     api.memory.put(healthy(1));
     for (change, status, words) in [
-        (format!(r#"{{"configuration": "{ID}"}}"#), 501, "'configuration'"),
-        (r#"{"configuration": "x"}"#.into(), 400, "instance['configuration'] 'x' is not a UUID"),
-        (r#"{"replica_of": null}"#.into(), 501, "'replica_of'"),
-        (r#"{"datastore_version": "11"}"#.into(), 501, "'datastore_version'"),
-        (r#"{"datastore_version": null}"#.into(), 400, "instance['datastore_version']"),
-        (r#"{"access": {"is_public": true, "allowed_cidrs": ["10.0.0.0/8"]}}"#.into(), 501, "'access'"),
-        (r#"{"access": {"allowed_cidrs": ["10.0.0.0/99"]}}"#.into(), 400, "is not an IPv4 network"),
-        (r#"{"access": {"private": true}}"#.into(), 400, "'private' was unexpected"),
+        (r#"{"configuration": "x"}"#, 400, "instance['configuration'] 'x' is not a UUID"),
+        (r#"{"replica_of": null}"#, 501, "'replica_of'"),
+        (r#"{"datastore_version": "11"}"#, 501, "'datastore_version'"),
+        (r#"{"datastore_version": null}"#, 400, "instance['datastore_version']"),
+        (r#"{"access": {"is_public": true, "allowed_cidrs": ["10.0.0.0/8"]}}"#, 501, "'access'"),
+        (r#"{"access": {"allowed_cidrs": ["10.0.0.0/99"]}}"#, 400, "is not an IPv4 network"),
+        (r#"{"access": {"private": true}}"#, 400, "'private' was unexpected"),
     ] {
         for method in ["PUT", "PATCH"] {
             let body = format!(r#"{{"instance": {change}}}"#);

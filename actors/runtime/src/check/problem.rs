@@ -3,7 +3,7 @@
 use std::fmt;
 
 use coffer_domain::{
-    ids::{InstanceId, TenantId},
+    ids::{GroupId, InstanceId, TenantId},
     quota::Usage,
 };
 
@@ -22,6 +22,8 @@ pub enum Problem {
     StrayView { instance: InstanceId },
     /// A tenant is charged for something else than it has.
     Quota { tenant: TenantId, charged: Usage, owned: Usage },
+    /// A configuration group counts other instances than are attached to it, or is gone and has some.
+    Members { group: GroupId },
     /// A state waits for an effect that nobody carries out.
     LostEffect { effect: String },
     /// An effect that no state waits for: it is carried out at each start.
@@ -51,6 +53,7 @@ impl Problem {
             Self::View { .. } => "store.view",
             Self::StrayView { .. } => "store.stray_view",
             Self::Quota { .. } => "store.quota",
+            Self::Members { .. } => "store.members",
             Self::LostEffect { .. } => "store.lost_effect",
             Self::StrayEffect { .. } => "store.stray_effect",
             Self::LostTimer { .. } => "store.lost_timer",
@@ -75,6 +78,7 @@ impl Problem {
             Self::Unreadable { .. }
             | Self::Misplaced { .. }
             | Self::Quota { .. }
+            | Self::Members { .. }
             | Self::LostEffect { .. }
             | Self::StrayEffect { .. }
             | Self::LostTimer { .. }
@@ -93,6 +97,9 @@ impl fmt::Display for Problem {
             Self::StrayView { instance } => write!(out, "a GET shows {instance}, which has no state"),
             Self::Quota { tenant, charged, owned } => {
                 write!(out, "tenant {tenant} is charged {charged:?}, has {owned:?}")
+            }
+            Self::Members { group } => {
+                write!(out, "configuration group {group} counts other instances than are attached")
             }
             Self::LostEffect { effect } => write!(out, "a state waits for effect {effect}, which nobody carries out"),
             Self::StrayEffect { effect } => write!(out, "no state waits for effect {effect}"),

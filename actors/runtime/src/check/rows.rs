@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use coffer_domain::{
-    ids::{EffectId, TenantId},
+    configuration::Group,
+    ids::{EffectId, GroupId, InstanceId, TenantId},
     instance::{Instance, effect::Effect, shown, view},
     quota::Usage,
     sealed::Sealed,
@@ -39,6 +40,7 @@ pub fn check_rows(snapshot: &Snapshot<'_>, partition: u32, vault: Option<&Vault>
     let charges = check.states()?;
     check.views()?;
     check.quota(charges);
+    check.groups()?;
     check.outbox()?;
     check.timers()?;
     check.read::<AcceptedRow>(Space::Dedup, &keys::partition(partition))?;
@@ -97,8 +99,7 @@ impl Check<'_> {
     }
 
     fn quota(&mut self, charges: Vec<(TenantId, Usage)>) {
-        // Where a state cannot be read, nobody knows what its tenant has.
-        let is_certain = !self.found.findings.iter().any(|finding| finding.problem.code() == "store.unreadable");
+        let is_certain = self.is_certain();
         let mut owned = charged(self.found.instances.iter());
         let mut found: std::collections::BTreeMap<TenantId, Usage> = charges.into_iter().collect();
         for tenant in found.keys() {
@@ -114,6 +115,36 @@ impl Check<'_> {
             let mend = is_certain.then_some(Write { space: Space::State, key, value });
             self.found.findings.push(Finding { problem: Problem::Quota { tenant, charged, owned }, mend });
         }
+    }
+
+    fn groups(&mut self) -> Result<(), StoreError> {
+        let is_certain = self.is_certain();
+        let mut attached: BTreeMap<(TenantId, GroupId), BTreeSet<InstanceId>> = BTreeMap::new();
+        for instance in &self.found.instances {
+            if let Some(group) = &instance.configuration.group {
+                attached.entry((instance.tenant.clone(), group.id)).or_default().insert(instance.id);
+            }
+        }
+        for (key, group) in self.read::<Group>(Space::State, &keys::groups(self.partition))? {
+            if keys::group(self.partition, &group.tenant, group.id) != key {
+                self.misplaced(Space::State, &key);
+                continue;
+            }
+            let instances = attached.remove(&(group.tenant.clone(), group.id)).unwrap_or_default();
+            if instances != group.instances {
+                let problem = Problem::Members { group: group.id };
+                let value = Some(rows::encode(&Group { instances, ..group }));
+                let mend = is_certain.then_some(Write { space: Space::State, key, value });
+                self.found.findings.push(Finding { problem, mend });
+            }
+        }
+        attached.into_keys().for_each(|(_, group)| self.problem(Problem::Members { group }));
+        Ok(())
+    }
+
+    /// Where a state cannot be read, nobody knows what its tenant has.
+    fn is_certain(&self) -> bool {
+        !self.found.findings.iter().any(|finding| finding.problem.code() == "store.unreadable")
     }
 
     fn outbox(&mut self) -> Result<(), StoreError> {

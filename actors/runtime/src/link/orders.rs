@@ -6,7 +6,7 @@ use coffer_domain::{
     instance::effect::{AgentOrder, AgentVerb},
     time::{Millis, SECOND, Timestamp},
 };
-use coffer_protocol::command::{AgentCommand, Database, NewPassword, Prepare, ToAgent, User, UserChange};
+use coffer_protocol::command::{AgentCommand, Configure, Database, NewPassword, Prepare, ToAgent, User, UserChange};
 
 use crate::vault::{Vault, VaultError};
 
@@ -39,6 +39,11 @@ impl Pending {
         Ok(Self { message, send_at: now, wait: FIRST_WAIT })
     }
 
+    /// Whether its outcome says something of the engine's configuration.
+    pub fn configures(&self) -> bool {
+        matches!(&self.message, ToAgent::Command { command: AgentCommand::Configure(_), .. })
+    }
+
     /// Sends it (again) at `time`.
     pub fn send_at(&mut self, time: Timestamp) {
         self.send_at = time;
@@ -65,6 +70,7 @@ fn command(verb: &AgentVerb, context: &str, vault: &Vault) -> Result<AgentComman
             volume_gib,
             databases: ordered,
             users: accounts,
+            values,
         } => AgentCommand::Prepare(Prepare {
             datastore_version: datastore_version.clone(),
             memory_mib: *memory_mib,
@@ -72,6 +78,7 @@ fn command(verb: &AgentVerb, context: &str, vault: &Vault) -> Result<AgentComman
             volume_gib: *volume_gib,
             databases: databases(ordered),
             users: users(accounts, context, vault)?,
+            values: values.clone(),
         }),
         AgentVerb::Restart => AgentCommand::Restart,
         AgentVerb::Resize { memory_mib, vcpus } => AgentCommand::Resize { memory_mib: *memory_mib, vcpus: *vcpus },
@@ -109,6 +116,9 @@ fn command(verb: &AgentVerb, context: &str, vault: &Vault) -> Result<AgentComman
                 Ok(NewPassword { name: user.name.clone(), host: user.host.clone(), password })
             });
             AgentCommand::ChangePasswords { users: opened.collect::<Result<_, VaultError>>()? }
+        }
+        AgentVerb::Configure { number, values } => {
+            AgentCommand::Configure(Configure { number: *number, values: values.clone() })
         }
     })
 }

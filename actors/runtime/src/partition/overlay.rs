@@ -6,7 +6,8 @@ use std::{
 };
 
 use coffer_domain::{
-    ids::{CommandId, EffectId, InstanceId, TenantId},
+    configuration::Group,
+    ids::{CommandId, EffectId, GroupId, InstanceId, TenantId},
     instance::{
         Event, Instance,
         effect::{Effect, EffectChange, TimerChange, TimerId},
@@ -38,6 +39,8 @@ pub struct Overlay {
     effects: BTreeMap<EffectId, (InstanceId, Option<Effect>)>,
     timers: BTreeMap<(InstanceId, TimerId), Option<OwnedTimer>>,
     accepted: BTreeMap<Vec<u8>, rows::AcceptedRow>,
+    /// Configuration groups that have changed; `None` is one that is gone.
+    groups: BTreeMap<(TenantId, GroupId), Option<Arc<Group>>>,
     borders: Vec<(&'static str, &'static str)>,
     tasks_ended: Vec<TaskEnded>,
     operations_started: Vec<OperationStarted>,
@@ -61,6 +64,7 @@ impl Overlay {
             effects: BTreeMap::new(),
             timers: BTreeMap::new(),
             accepted: BTreeMap::new(),
+            groups: BTreeMap::new(),
             borders: Vec::new(),
             tasks_ended: Vec::new(),
             operations_started: Vec::new(),
@@ -71,7 +75,11 @@ impl Overlay {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.touched.is_empty() && self.effects.is_empty() && self.timers.is_empty() && self.accepted.is_empty()
+        self.touched.is_empty()
+            && self.effects.is_empty()
+            && self.timers.is_empty()
+            && self.accepted.is_empty()
+            && self.groups.is_empty()
     }
 
     pub fn remembered(&self, key: &[u8]) -> Option<rows::AcceptedRow> {
@@ -80,6 +88,22 @@ impl Overlay {
 
     pub fn remember(&mut self, tenant: &TenantId, command: CommandId, accepted: rows::AcceptedRow) {
         self.accepted.insert(keys::dedup(self.partition, tenant, command), accepted);
+    }
+
+    /// A group that was changed; the inner `None` means that it is gone.
+    pub fn group(&self, tenant: &TenantId, id: GroupId) -> Option<Option<Arc<Group>>> {
+        self.groups.get(&(tenant.clone(), id)).cloned()
+    }
+
+    pub fn put_group(&mut self, tenant: &TenantId, id: GroupId, group: Option<Arc<Group>>) {
+        self.groups.insert((tenant.clone(), id), group);
+    }
+
+    /// The tenant's groups that were changed, and whether each is there.
+    pub fn groups_of(&self, tenant: &TenantId) -> impl Iterator<Item = (GroupId, bool)> {
+        let first = (tenant.clone(), GroupId(uuid::Uuid::nil()));
+        let own = self.groups.range(first..).take_while(move |((owner, _), _)| owner == tenant);
+        own.map(|((_, id), group)| (*id, group.is_some()))
     }
 
     /// A timer that has fired is spent, whatever comes of it.
@@ -216,6 +240,9 @@ impl Overlay {
         }
         for ((instance, id), timer) in &self.timers {
             write(Space::Timer, keys::timer(partition, *instance, id), timer.as_ref().map(rows::encode));
+        }
+        for ((tenant, id), group) in &self.groups {
+            write(Space::State, keys::group(partition, tenant, *id), group.as_deref().map(rows::encode));
         }
         for (key, accepted) in &self.accepted {
             write(Space::Dedup, key.clone(), Some(rows::encode(accepted)));

@@ -4,7 +4,7 @@
 //! `<partition, 4 bytes big endian> <kind> <tenant> 0x00 <instance, 16 bytes>`. Tenant ids hold no NUL.
 
 use coffer_domain::{
-    ids::{CommandId, EffectId, InstanceId, TenantId},
+    ids::{CommandId, EffectId, GroupId, InstanceId, TenantId},
     instance::effect::TimerId,
     time::Timestamp,
 };
@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 const INSTANCE: u8 = b'i';
 const USAGE: u8 = b'q';
+const GROUP: u8 = b'c';
 const JOURNAL: u8 = b'j';
 const JOURNAL_ENTRY: u8 = b'e';
 const REMOVED: u8 = b'x';
@@ -60,6 +61,28 @@ pub fn usages(partition: u32) -> Vec<u8> {
 pub fn usage(partition: u32, tenant: &TenantId) -> Vec<u8> {
     let mut key = usages(partition);
     key.extend_from_slice(tenant.0.as_bytes());
+    key
+}
+
+/// Prefix of all configuration groups of a partition.
+pub fn groups(partition: u32) -> Vec<u8> {
+    let mut key = self::partition(partition);
+    key.push(GROUP);
+    key
+}
+
+/// Prefix of all configuration groups of a tenant, which are ordered by id.
+pub fn groups_of(partition: u32, tenant: &TenantId) -> Vec<u8> {
+    let mut key = groups(partition);
+    key.extend_from_slice(tenant.0.as_bytes());
+    key.push(0);
+    key
+}
+
+/// A configuration group.
+pub fn group(partition: u32, tenant: &TenantId, id: GroupId) -> Vec<u8> {
+    let mut key = groups_of(partition, tenant);
+    key.extend_from_slice(id.0.as_bytes());
     key
 }
 

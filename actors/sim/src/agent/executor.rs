@@ -3,7 +3,7 @@
 use coffer_domain::time::{MINUTE, SECOND};
 use coffer_ports::transport::Outgoing;
 use coffer_protocol::{
-    command::AgentCommand,
+    command::{AgentCommand, Configure},
     report::{EngineState, Failure},
 };
 
@@ -160,9 +160,13 @@ impl Guest {
             AgentCommand::EnableRoot { .. } => disk.is_root_enabled = true,
             AgentCommand::DisableRoot => disk.is_root_enabled = false,
             AgentCommand::Resize { memory_mib, .. } => disk.memory_mib = *memory_mib,
+            AgentCommand::Configure(Configure { number, values }) if *number >= disk.configuration.0 => {
+                disk.configuration = (*number, values.clone());
+            }
             AgentCommand::Restart
             | AgentCommand::GrowVolume { .. }
             | AgentCommand::ChangePasswords { .. }
+            | AgentCommand::Configure(_)
             | AgentCommand::Rotate { .. } => {}
         }
     }
@@ -212,6 +216,7 @@ fn admit(order: &Order, disk: &Disk) -> Result<(), Failure> {
         | AgentCommand::GrowVolume { .. }
         | AgentCommand::EnableRoot { .. }
         | AgentCommand::DisableRoot
+        | AgentCommand::Configure(_)
         | AgentCommand::Rotate { .. } => return Ok(()),
     };
     match (is_there, is_to_be) {

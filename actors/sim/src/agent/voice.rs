@@ -65,7 +65,7 @@ impl Guest {
         let metrics = Metrics { volume_used_bytes: Some(used << 20), ..Metrics::default() };
         let contents = news.as_ref().map_or(String::new(), |inventory| format!(" with {:?}", inventory.databases));
         desk.tell(&self.name, format_args!("says its engine is {engine:?}{contents}"));
-        let heartbeat = Heartbeat { at_ms: desk.now(), engine, metrics, inventory: news };
+        let heartbeat = Heartbeat { at_ms: desk.now(), engine, metrics, inventory: news, restart_required: false };
         vec![self.say(Report::Heartbeat(heartbeat), disk)]
     }
 
@@ -78,7 +78,7 @@ impl Guest {
     ) -> Outgoing {
         let word = result.as_ref().map_or_else(|failure| failure.code.as_str(), |()| "done");
         desk.tell(&self.name, format_args!("says {command_id} is {word}"));
-        self.say(Report::Outcome { command_id, result }, disk)
+        self.say(Report::Outcome { command_id, result, restart_required: false }, disk)
     }
 
     pub(super) fn later(&self, desk: &mut Desk, span: Millis, timer: Timer) {
@@ -128,13 +128,19 @@ impl Guest {
             None => (None, 0, None),
         };
         let report = match executing {
-            Some(order) => Report::Outcome { command_id: order.id.clone(), result: Ok(()) },
+            Some(order) => Report::Outcome { command_id: order.id.clone(), result: Ok(()), restart_required: true },
             None => {
                 let mut inventory = disk.inventory();
                 inventory.databases.push(FORGED.to_owned());
                 let inventory = Some(inventory);
                 let engine = EngineState::Running;
-                Report::Heartbeat(Heartbeat { at_ms: desk.now(), engine, metrics: Metrics::default(), inventory })
+                Report::Heartbeat(Heartbeat {
+                    at_ms: desk.now(),
+                    engine,
+                    metrics: Metrics::default(),
+                    inventory,
+                    restart_required: true,
+                })
             }
         };
         let key = Key::from_bytes([7; 32]);

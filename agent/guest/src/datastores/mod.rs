@@ -1,6 +1,6 @@
 //! What differs from engine to engine. The supervisor runs any [`Datastore`]; the executor fills it.
 
-use std::{ffi::OsString, io, path::PathBuf, process::Command, sync::Arc};
+use std::{collections::BTreeMap, ffi::OsString, io, path::PathBuf, process::Command, sync::Arc};
 
 use async_trait::async_trait;
 use coffer_protocol::{
@@ -22,6 +22,7 @@ pub struct Capabilities {
     pub databases: bool,
     pub users: bool,
     pub root: bool,
+    pub configuration: bool,
 }
 
 impl Capabilities {
@@ -42,6 +43,7 @@ impl Capabilities {
             | AgentCommand::ChangePasswords { .. } => self.users,
             AgentCommand::Grant { .. } | AgentCommand::Revoke { .. } => self.databases && self.users,
             AgentCommand::EnableRoot { .. } | AgentCommand::DisableRoot => self.root,
+            AgentCommand::Configure(_) => self.configuration,
         }
     }
 }
@@ -106,6 +108,26 @@ pub trait Datastore: Send + Sync {
     async fn enable_root(&self, password: &Secret) -> Result<(), Failure>;
     /// Nobody logs in as the superuser from outside, nor goes on with a connection.
     async fn disable_root(&self) -> Result<(), Failure>;
+
+    /// Has the running engine go on with these values besides its defaults, and no others, now and after each start. What
+    /// cannot be set while it runs counts from its next start: [`Datastore::restart_required`]. When the engine refuses a
+    /// value, everything is as it was before. An older `number` than the last one is nothing to do.
+    async fn configure(
+        &self,
+        settings: &Settings,
+        number: u64,
+        values: &BTreeMap<String, String>,
+    ) -> Result<(), Failure>;
+
+    /// Whether the engine was given values that count from its next start.
+    fn restart_required(&self) -> bool;
+
+    /// The engine has come up with what [`Datastore::command`] has written.
+    fn came_up(&self) -> io::Result<()>;
+
+    /// The engine did not come up. Goes back to the values that it last came up with; the failure says which ones it does
+    /// not start with. `None` when they are the same.
+    fn fall_back(&self) -> io::Result<Option<Failure>>;
 
     /// What is in the engine, without its own and the agent's accounts and schemas.
     async fn inventory(&self) -> Result<Inventory, Failure>;

@@ -4,7 +4,7 @@ mod log;
 pub mod settings;
 mod worker;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 use coffer_protocol::report::EngineState;
 use rustix::process::Pid;
@@ -89,6 +89,7 @@ enum Order {
     Restart,
     Resize { memory_mib: u64, vcpus: u32 },
     GrowVolume { volume_gib: u32 },
+    Configure { number: u64, values: BTreeMap<String, String> },
     Stop,
 }
 
@@ -151,6 +152,11 @@ impl Supervisor {
     /// Notes the volume's new size. What is sized from it follows at the engine's next start.
     pub async fn grow_volume(&self, volume_gib: u32) -> Outcome {
         self.order(Order::GrowVolume { volume_gib }).await
+    }
+
+    /// Has the running engine go on with these values, as [`Datastore::configure`] says.
+    pub async fn configure(&self, number: u64, values: &BTreeMap<String, String>) -> Outcome {
+        self.order(Order::Configure { number, values: values.clone() }).await
     }
 
     /// Stops the engine in an orderly way and leaves it stopped until it is prepared or restarted, or the agent is

@@ -1,6 +1,6 @@
 //! The task behind [`super::Supervisor`]: one engine, its process, its probes and its restarts.
 
-use std::{io, pin::Pin, process::ExitStatus, sync::Arc};
+use std::{collections::BTreeMap, io, pin::Pin, process::ExitStatus, sync::Arc};
 
 use coffer_protocol::report::{EngineState, Failure};
 use rustix::process::Signal;
@@ -66,6 +66,8 @@ pub(super) struct Worker {
     /// Ends in a row before the engine was up.
     failed_starts: u32,
     waiting: Option<oneshot::Sender<Outcome>>,
+    /// What the engine did not start with, until it is up with what it had before.
+    refused: Option<Failure>,
 }
 
 impl Worker {
@@ -96,6 +98,7 @@ impl Worker {
             crashes: 0,
             failed_starts: 0,
             waiting: None,
+            refused: None,
         }
     }
 
@@ -122,6 +125,7 @@ impl Worker {
             Order::Restart => self.restart().await,
             Order::Resize { memory_mib, vcpus } => self.resize(memory_mib, vcpus).await,
             Order::GrowVolume { volume_gib } => self.grow_volume(volume_gib),
+            Order::Configure { number, values } => self.configure(number, &values).await,
             Order::Stop => {
                 self.wanted = None;
                 self.stop_engine().await;
@@ -185,6 +189,16 @@ impl Worker {
         Ok(())
     }
 
+    async fn configure(&mut self, number: u64, values: &BTreeMap<String, String>) -> Outcome {
+        let settings = self.prepared()?;
+        if *self.state.borrow() != EngineState::Running {
+            return Err(failure::engine_unavailable("the engine is not up"));
+        }
+        self.datastore.configure(&settings, number, values).await?;
+        self.answer(Ok(()));
+        Ok(())
+    }
+
     async fn restart_with(&mut self, settings: Settings) {
         self.enter(EngineState::Starting);
         self.stop_engine().await;
@@ -206,6 +220,7 @@ impl Worker {
     fn start_anew(&mut self) {
         self.failed_starts = 0;
         self.crashes = 0;
+        self.refused = None;
         self.launch();
     }
 
@@ -296,6 +311,15 @@ impl Worker {
         self.crashes = self.crashes.saturating_add(1);
         self.failed_starts = self.failed_starts.saturating_add(1);
         self.enter(EngineState::Crashed);
+        match self.datastore.fall_back() {
+            Ok(None) => {}
+            Ok(Some(refused)) => {
+                tracing::error!(refused.message, "the engine is started with its earlier values");
+                self.failed_starts = 0;
+                self.refused = Some(refused);
+            }
+            Err(error) => tracing::error!(%error, "the engine's earlier values cannot be put back"),
+        }
         if self.failed_starts >= FAILED_STARTS_MAX {
             self.answer(Err(failure::engine_failed(reason)));
         }
@@ -327,8 +351,12 @@ impl Worker {
                 self.probes_missed = 0;
                 self.failed_starts = 0;
                 self.start = None;
+                if is_starting && let Err(error) = self.datastore.came_up() {
+                    tracing::warn!(%error, "it cannot be noted which values the engine has come up with");
+                }
                 self.enter(EngineState::Running);
-                self.answer(Ok(()));
+                let refused = self.refused.take();
+                self.answer(refused.map_or(Ok(()), Err));
             }
             // However long it takes to come up (crash recovery does): its process is there and says no.
             Err(Miss::NotReady(_)) if is_starting => {}

@@ -181,7 +181,7 @@ fn commands_go_in_order_and_repeats_of_a_running_one_are_not_answered_twice() {
         control.engine_is(EngineState::Starting).await;
         let mut told = Vec::new();
         while told.len() < 3 {
-            if let Report::Outcome { command_id, result } = control.next().await.report {
+            if let Report::Outcome { command_id, result, .. } = control.next().await.report {
                 assert_eq!(result, Ok(()), "{command_id}");
                 told.push(command_id);
             }

@@ -144,7 +144,7 @@ impl Control {
     pub async fn outcome(&mut self, command_id: &str) -> Outcome {
         let search = async {
             loop {
-                if let Report::Outcome { command_id: named, result } = self.next().await.report
+                if let Report::Outcome { command_id: named, result, .. } = self.next().await.report
                     && named == command_id
                 {
                     return result;

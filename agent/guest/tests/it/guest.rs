@@ -1,6 +1,7 @@
 //! A guest: a volume, an address, first-boot data, and no engine left running when the test ends, however it ends.
 
 use std::{
+    collections::BTreeMap,
     net::TcpListener,
     path::{Path, PathBuf},
     sync::Arc,
@@ -137,7 +138,7 @@ pub fn brisk() -> Pace {
 pub fn prepare(databases: &[&str], users: Vec<User>) -> Prepare {
     let Settings { datastore_version, memory_mib, vcpus, volume_gib } = settings();
     let databases = databases.iter().map(|name| database(name)).collect();
-    Prepare { datastore_version, memory_mib, vcpus, volume_gib, databases, users }
+    Prepare { datastore_version, memory_mib, vcpus, volume_gib, databases, users, values: BTreeMap::new() }
 }
 
 pub fn settings() -> Settings {

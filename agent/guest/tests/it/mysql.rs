@@ -1,6 +1,6 @@
 //! The datastore `mysql` on the installed MariaDB.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use coffer_guest::{
     datastores::{self, Datastore},
@@ -259,6 +259,145 @@ fn nothing_of_the_engine_is_open_to_others_or_outside_the_volume() {
                             FROM mysql.global_priv ORDER BY user, host")
         .await;
         assert_eq!(accounts, ["mariadb.sys@localhost1", "os_admin@localhost0", "root@%0", "root@localhost1"]);
+    });
+}
+
+const CHARSETS: [(&str, &str); 9] = [
+    ("character_set_client", "utf8"),
+    ("character_set_connection", "utf8"),
+    ("character_set_database", "utf8"),
+    ("character_set_filesystem", "utf8"),
+    ("character_set_results", "utf8"),
+    ("character_set_server", "utf8"),
+    ("collation_connection", "utf8_unicode_ci"),
+    ("collation_database", "utf8_unicode_ci"),
+    ("collation_server", "utf8_unicode_ci"),
+];
+
+fn values(values: &[(&str, &str)]) -> BTreeMap<String, String> {
+    values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// What the whole engine has, as its superuser sees it.
+async fn engine_has(guest: &Guest, names: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for name in names {
+        found.extend(guest.query("root", "rootpw", "mysql", &[&format!("SELECT CAST(@@GLOBAL.{name} AS CHAR)")]).await);
+    }
+    found
+}
+
+async fn with_root(guest: &Guest) -> (Arc<dyn Datastore>, Supervisor) {
+    let (datastore, supervisor) = open(guest, brisk());
+    supervisor.prepare(settings()).await.unwrap();
+    datastore.enable_root(&Secret::new("rootpw")).await.unwrap();
+    (datastore, supervisor)
+}
+
+#[test]
+fn a_configuration_counts_at_once_and_outlives_engine_and_agent() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let (datastore, supervisor) = with_root(&guest).await;
+        let names = CHARSETS.map(|(name, _)| name);
+        let at_first = engine_has(&guest, &names).await;
+        supervisor.configure(1, &values(&CHARSETS)).await.unwrap();
+        assert!(!datastore.restart_required());
+        let expected = CHARSETS.map(|(_, value)| value.replace("utf8", "utf8mb3"));
+        assert_eq!(engine_has(&guest, &names).await, expected);
+
+        supervisor.restart().await.unwrap();
+        assert_eq!(engine_has(&guest, &names).await, expected, "after a restart");
+        drop((supervisor, datastore));
+        drop(guest.volume().await);
+        let (_, supervisor) = open(&guest, brisk());
+        supervisor.restart().await.unwrap();
+        assert_eq!(engine_has(&guest, &names).await, expected, "after another agent's restart");
+
+        supervisor.configure(2, &values(&[("max_connections", "77"), ("sort_buffer_size", "1000001")])).await.unwrap();
+        assert_eq!(engine_has(&guest, &names).await, at_first, "what is not wanted any more is as it was");
+        assert_eq!(engine_has(&guest, &["max_connections"]).await, ["77"]);
+        supervisor.configure(1, &values(&CHARSETS)).await.expect("an older one is nothing to do");
+        assert_eq!(engine_has(&guest, &names).await, at_first);
+
+        supervisor.configure(3, &values(&[])).await.unwrap();
+        assert_eq!(engine_has(&guest, &["max_connections"]).await, ["32"], "the default of this guest's size");
+    });
+}
+
+#[test]
+fn what_the_running_engine_cannot_take_waits_for_its_next_start() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let (datastore, supervisor) = with_root(&guest).await;
+        let wanted = values(&[("ft_min_word_len", "6"), ("wait_timeout", "999")]);
+        supervisor.configure(1, &wanted).await.unwrap();
+        assert!(datastore.restart_required());
+        assert_eq!(engine_has(&guest, &["ft_min_word_len", "wait_timeout"]).await, ["4", "999"]);
+        supervisor.restart().await.unwrap();
+        assert!(!datastore.restart_required());
+        assert_eq!(engine_has(&guest, &["ft_min_word_len", "wait_timeout"]).await, ["6", "999"]);
+        supervisor.configure(2, &wanted).await.unwrap();
+        assert!(!datastore.restart_required(), "the engine has it");
+        supervisor.configure(3, &values(&[])).await.unwrap();
+        assert!(datastore.restart_required());
+        supervisor.configure(4, &wanted).await.unwrap();
+        assert!(!datastore.restart_required(), "it is as it is wanted again");
+    });
+}
+
+#[test]
+fn a_value_that_the_engine_refuses_leaves_everything_as_it_was() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let (datastore, supervisor) = with_root(&guest).await;
+        supervisor.configure(1, &values(&[("max_connections", "77")])).await.unwrap();
+        let options = std::fs::read(guest.data.join("mysql/my.cnf")).unwrap();
+        for (wanted, words) in [
+            (vec![("max_connections", "88"), ("time_zone", "Atlantis")], "time_zone = Atlantis"),
+            (vec![("max_connections", "88"), ("wait_timeout", "99999999999")], "takes wait_timeout = 99999999999"),
+            (vec![("max_connections", "88"), ("no_such_thing", "1")], "has no parameter no_such_thing"),
+            (vec![("max_connections", "88"), ("ft_min_word_len", "xyz")], "would not start with these values"),
+        ] {
+            let refused = supervisor.configure(2, &values(&wanted)).await.unwrap_err();
+            assert_eq!(refused.code, "invalid", "{wanted:?}");
+            assert!(refused.message.contains(words), "{}", refused.message);
+            assert_eq!(engine_has(&guest, &["max_connections"]).await, ["77"], "{wanted:?}");
+            assert_eq!(std::fs::read(guest.data.join("mysql/my.cnf")).unwrap(), options, "{wanted:?}");
+            assert!(!datastore.restart_required());
+        }
+    });
+}
+
+#[test]
+fn an_engine_that_does_not_start_with_its_values_is_started_with_the_ones_before() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let (datastore, supervisor) = with_root(&guest).await;
+        supervisor.configure(1, &values(&[("max_connections", "77")])).await.unwrap();
+        // It is read as it should be, and then the engine ends of it.
+        let wanted = values(&[("max_connections", "88"), ("innodb_data_file_path", "nonsense")]);
+        supervisor.configure(2, &wanted).await.unwrap();
+        assert!(datastore.restart_required());
+        let refused = supervisor.restart().await.unwrap_err();
+        assert_eq!(refused.code, "configuration_refused");
+        assert!(refused.message.contains("innodb_data_file_path"), "{}", refused.message);
+        assert_eq!(*supervisor.state().borrow(), EngineState::Running);
+        assert_eq!(engine_has(&guest, &["max_connections"]).await, ["77"]);
+        assert!(!datastore.restart_required());
+    });
+}
+
+#[test]
+fn what_a_tenant_sets_for_all_sessions_does_not_hinder_the_agent() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let (datastore, supervisor) = with_root(&guest).await;
+        let hindering = [("sql_select_limit", "1"), ("max_statement_time", "0.000001"), ("max_join_size", "1")];
+        supervisor.configure(1, &values(&hindering)).await.unwrap();
+        datastore.create_databases(&[database("shop"), database("store")]).await.unwrap();
+        assert_eq!(datastore.inventory().await.unwrap().databases, ["shop", "store"]);
+        supervisor.configure(2, &values(&[])).await.unwrap();
     });
 }
 

@@ -1,9 +1,11 @@
 //! The clear text of every message: to the agent, from the agent, and the first-boot file.
 
+use std::collections::BTreeMap;
+
 use coffer_protocol::{
     VERSION,
     boot::{Bootstrap, FirstBoot},
-    command::{AgentCommand, Database, NewPassword, Prepare, ToAgent, User, UserChange},
+    command::{AgentCommand, Configure, Database, NewPassword, Prepare, ToAgent, User, UserChange},
     report::{EngineState, Enrol, Failure, FromAgent, Heartbeat, Inventory, MAX_INVENTORY, Metrics, Report, UserEntry},
     seal::Key,
     secret::Secret,
@@ -50,6 +52,10 @@ fn users() -> Vec<User> {
     }]
 }
 
+fn values() -> BTreeMap<String, String> {
+    BTreeMap::from([("max_connections".into(), "200".into())])
+}
+
 /// One of each verb. The match stops compiling when a verb is added: give it a sample.
 fn commands() -> Vec<AgentCommand> {
     let samples = vec![
@@ -60,6 +66,7 @@ fn commands() -> Vec<AgentCommand> {
             volume_gib: 2,
             databases: databases(),
             users: users(),
+            values: values(),
         }),
         AgentCommand::Restart,
         AgentCommand::Resize { memory_mib: 2048, vcpus: 2 },
@@ -86,6 +93,7 @@ fn commands() -> Vec<AgentCommand> {
                 password: Secret::new("yet another one"),
             }],
         },
+        AgentCommand::Configure(Configure { number: 3, values: values() }),
         AgentCommand::Rotate { key_id: "44b277eb-39be-4921-be31-3d61b43651d7.2".into(), key: Key::from_bytes([8; 32]) },
     ];
     for sample in &samples {
@@ -104,6 +112,7 @@ fn commands() -> Vec<AgentCommand> {
             | AgentCommand::Revoke { .. }
             | AgentCommand::ChangeUser(_)
             | AgentCommand::ChangePasswords { .. }
+            | AgentCommand::Configure(_)
             | AgentCommand::Rotate { .. } => {}
         }
     }
@@ -121,7 +130,7 @@ fn the_control_plane_speaks_to_the_agent() {
         command: AgentCommand::Restart,
     };
     samples.push(("restart, converging", converging));
-    Samples(samples).check("to_agent.json", &[]);
+    Samples(samples).check("to_agent.json", &["values"]);
 }
 
 #[test]
@@ -139,7 +148,7 @@ fn a_command_of_a_control_plane_that_knew_no_convergence_is_a_plain_one() {
 }
 
 pub fn heartbeat(engine: EngineState) -> Heartbeat {
-    Heartbeat { at_ms: AT_MS, engine, metrics: Metrics::default(), inventory: None }
+    Heartbeat { at_ms: AT_MS, engine, metrics: Metrics::default(), inventory: None, restart_required: false }
 }
 
 fn full_heartbeat() -> Heartbeat {
@@ -157,6 +166,7 @@ fn full_heartbeat() -> Heartbeat {
             databases: vec!["shop".into(), "stock".into()],
             users: vec![UserEntry { name: "clerk".into(), host: "%".into(), databases: vec!["shop".into()] }],
         }),
+        restart_required: true,
         ..heartbeat(EngineState::Running)
     }
 }
@@ -175,6 +185,20 @@ fn engine_states() -> Vec<(&'static str, EngineState)> {
     [Absent, Starting, Running, Stopped, Crashed, Unresponsive].map(|state| (name(state), state)).to_vec()
 }
 
+/// What agents and control planes said before there were configurations.
+#[test]
+fn messages_without_configurations_are_read() {
+    let mut value = serde_json::to_value(&commands()[0]).unwrap();
+    assert!(value.as_object_mut().unwrap().remove("values").is_some());
+    let AgentCommand::Prepare(prepare) = serde_json::from_value(value).unwrap() else { panic!("not a prepare") };
+    assert_eq!(prepare.values, BTreeMap::new());
+    let quiet = heartbeat(EngineState::Running);
+    assert_eq!(serde_json::to_value(&quiet).unwrap().get("restart_required"), None);
+    let outcome = format!(r#"{{ "type": "outcome", "command_id": "{COMMAND_ID}", "result": {{ "Ok": null }} }}"#);
+    let expected = Report::Outcome { command_id: COMMAND_ID.into(), result: Ok(()), restart_required: false };
+    assert_eq!(serde_json::from_str::<Report>(&outcome).unwrap(), expected);
+}
+
 #[test]
 fn the_agent_speaks_to_the_control_plane() {
     let enrol = Report::Enrol(Enrol {
@@ -185,11 +209,15 @@ fn the_agent_speaks_to_the_control_plane() {
     });
     let failure =
         Failure { retryable: true, code: "engine_failed".into(), message: "the engine is not running".into() };
-    let outcome = |result| Report::Outcome { command_id: COMMAND_ID.into(), result };
+    let outcome = |result| Report::Outcome { command_id: COMMAND_ID.into(), result, restart_required: false };
     let mut reports = vec![
         ("enrol", enrol),
         ("heartbeat, all known", Report::Heartbeat(full_heartbeat())),
         ("outcome, done", outcome(Ok(()))),
+        (
+            "outcome, done but for a restart",
+            Report::Outcome { command_id: COMMAND_ID.into(), result: Ok(()), restart_required: true },
+        ),
         ("outcome, failed", outcome(Err(failure))),
     ];
     reports.extend(engine_states().into_iter().map(|(name, state)| (name, Report::Heartbeat(heartbeat(state)))));

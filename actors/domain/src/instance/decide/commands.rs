@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use coffer_protocol::report::EngineState;
 
-use super::{Context, accounts, draft::Draft, operations, repair, resize, tasks};
+use super::{Context, accounts, configuration, draft::Draft, operations, repair, resize, tasks};
 use crate::{
-    catalogue::{Datastore, DatastoreVersion},
     command::{Command, Create, Envelope, NewDatabase, NewUser},
     instance::{
         event::Event,
@@ -49,6 +48,11 @@ pub fn decide(
         }
         Command::ResizeVolume { volume_gib } => resize::volume(draft, instance, envelope, *volume_gib, context),
         Command::ResizeFlavor { flavor } => resize::flavor(draft, instance, envelope, flavor, context),
+        Command::AttachConfiguration { group } => configuration::attach(draft, instance, envelope, *group, context),
+        Command::DetachConfiguration => {
+            configuration::detach(draft, instance, envelope);
+            Ok(())
+        }
         contents => {
             let kind = task(instance, contents, &envelope.principal)?;
             tasks::start(draft, envelope.command_id, kind);
@@ -61,7 +65,7 @@ fn create(draft: &mut Draft, envelope: &Envelope, order: &Create, context: &Cont
     if draft.state().is_some() {
         return Err(Rejection::invalid(format!("Instance {} exists already.", envelope.instance)));
     }
-    let (datastore, version) = resolve_version(order, context)?;
+    let (datastore, version) = context.catalogue.offered(order.datastore_version)?;
     let flavor = context
         .catalogue
         .flavor(&order.flavor)
@@ -109,6 +113,8 @@ fn create(draft: &mut Draft, envelope: &Envelope, order: &Create, context: &Cont
         root_enabled_at: None,
         root_history: Vec::new(),
         delete_is_forced: false,
+        configuration: configuration::first(order, version.id, envelope, context)?,
+        restart_required: false,
     };
     let charge = instance.charge();
     context.usage.admit(charge, context.limits)?;
@@ -120,22 +126,6 @@ fn create(draft: &mut Draft, envelope: &Envelope, order: &Create, context: &Cont
 
 fn ordered_user(user: &NewUser) -> (UserKey, UserState) {
     (user_key(user), UserState { presence: Presence::Creating, databases: user.databases.clone() })
-}
-
-fn resolve_version<'a>(
-    order: &Create,
-    context: &Context<'a>,
-) -> Result<(&'a Datastore, &'a DatastoreVersion), Rejection> {
-    let found = match order.datastore_version {
-        Some(id) => context.catalogue.version_by_id(id),
-        None => {
-            context.catalogue.default_datastore().and_then(|datastore| Some((datastore, datastore.default_version()?)))
-        }
-    };
-    let wanted = order.datastore_version.map_or_else(|| "default".to_owned(), |id| id.to_string());
-    found
-        .filter(|(_, version)| version.active)
-        .ok_or_else(|| Rejection::invalid(format!("Datastore version '{wanted}' cannot be found.")))
 }
 
 pub(super) fn check_volume(size_gib: u32, context: &Context<'_>) -> Result<(), Rejection> {

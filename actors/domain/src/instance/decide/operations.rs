@@ -2,7 +2,7 @@
 
 use coffer_protocol::report::EngineState;
 
-use super::{draft::Draft, repair, resize};
+use super::{configuration, draft::Draft, repair, resize};
 use crate::{
     command::Envelope,
     ids::{CommandId, EffectId},
@@ -141,6 +141,7 @@ fn action(instance: &Instance, step: Step, attempt: u32, now: crate::time::Times
                 volume_gib: instance.volume_gib,
                 databases: contents.databases.clone(),
                 users: contents.users.clone(),
+                values: configuration::engine_words(instance),
             }))
         }
         Step::RestartEngine => Some(agent(AgentVerb::Restart)),
@@ -264,6 +265,7 @@ pub(super) fn finish(draft: &mut Draft, operation: &Operation) {
         OperationKind::Create | OperationKind::Restart | OperationKind::ResizeFlavor | OperationKind::UndoResizeFlavor
     );
     if starts_engine {
+        configuration::restart_required(draft, false);
         // The agent's last word was that the engine is up; its heartbeat may come after.
         let (contact, engine) = (AgentContact::Heard, EngineState::Running);
         if draft.state().is_some_and(|instance| (instance.health.contact, instance.health.engine) != (contact, engine))
@@ -310,7 +312,10 @@ pub(super) fn fail(draft: &mut Draft, operation: &Operation, failure: &Failure) 
             draft.push(Event::OperationStarted { operation: Box::new(clean_up), at });
             start_first_step(draft, OperationKind::CleanUp);
         }
-        OperationKind::Restart | OperationKind::Reset => draft.push(Event::OperationEnded { broken: false, at }),
+        OperationKind::Restart | OperationKind::Reset => {
+            configuration::not_started_with(draft, failure);
+            draft.push(Event::OperationEnded { broken: false, at });
+        }
         // A resize was seen to above.
         _ => draft.push(Event::OperationEnded { broken: true, at }),
     }

@@ -1,13 +1,13 @@
 //! Tasks: small jobs of the agent beside the lifecycle, each tried a few times, several side by side.
 
-use super::draft::Draft;
+use super::{configuration, draft::Draft};
 use crate::{
     ids::{CommandId, EffectId},
     instance::{
         effect::{Action, AgentOrder, AgentVerb, Effect, Failure, Outcome, TimerId},
         event::Event,
         policy,
-        state::{Fault, Task, TaskKind},
+        state::{Fault, Instance, Task, TaskKind},
         words,
     },
 };
@@ -36,7 +36,7 @@ fn attempt(draft: &mut Draft, command: CommandId, number: u32) {
         server_key: instance.server_key.clone(),
         issued_at: draft.now(),
         converge: number > 1,
-        verb: verb(&task.kind),
+        verb: verb(&task.kind, instance),
     };
     let effect = Effect {
         id: id.clone(),
@@ -54,7 +54,10 @@ pub fn attempt_ended(draft: &mut Draft, command: CommandId, effect: &EffectId, o
     let Some(task) = draft.state().and_then(|instance| instance.tasks.get(&command)).cloned() else { return };
     let at = draft.now();
     match outcome {
-        Ok(_) => draft.push(Event::TaskEnded { command, succeeded: true, at }),
+        Ok(produced) => {
+            configuration::told(draft, produced);
+            draft.push(Event::TaskEnded { command, succeeded: true, at });
+        }
         Err(failure) if failure.retryable && task.attempt < policy::TASK.attempts => {
             let wait = policy::backoff(effect, task.attempt, failure.retry_after);
             draft.push(Event::TaskAttempted { command, attempt: task.attempt, effect: None });
@@ -78,7 +81,7 @@ pub fn abandon_all(draft: &mut Draft) {
     }
 }
 
-fn verb(kind: &TaskKind) -> AgentVerb {
+fn verb(kind: &TaskKind, instance: &Instance) -> AgentVerb {
     match kind.clone() {
         TaskKind::CreateDatabases { databases } => AgentVerb::CreateDatabases { databases },
         TaskKind::DropDatabase { name } => AgentVerb::DropDatabase { name },
@@ -90,6 +93,7 @@ fn verb(kind: &TaskKind) -> AgentVerb {
         TaskKind::Revoke { user, database } => AgentVerb::Revoke { user, database },
         TaskKind::ChangeUser { user, change } => AgentVerb::ChangeUser { user, change },
         TaskKind::ChangePasswords { users } => AgentVerb::ChangePasswords { users },
+        TaskKind::Configure { .. } => configuration::verb(instance),
     }
 }
 
@@ -116,6 +120,7 @@ impl TaskKind {
             Self::Revoke { .. } => "revoke",
             Self::ChangeUser { .. } => "change_user",
             Self::ChangePasswords { .. } => "change_passwords",
+            Self::Configure { .. } => "configure",
         }
     }
 }

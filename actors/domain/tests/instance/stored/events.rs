@@ -51,6 +51,8 @@ fn events() -> Vec<Event> {
         Event::HealthChanged { contact: AgentContact::Heard, engine: EngineState::Running, at },
         Event::GaugesTaken { volume_used_bytes: Some(167_772_160), at },
         Event::InventoryTaken { inventory: inventory() },
+        Event::ConfigurationWanted { configuration: Box::new(rows::configuration()), at },
+        Event::RestartRequired { required: true },
         Event::Removed,
     ];
     for sample in &samples {
@@ -77,6 +79,8 @@ fn events() -> Vec<Event> {
             | Event::HealthChanged { .. }
             | Event::GaugesTaken { .. }
             | Event::InventoryTaken { .. }
+            | Event::ConfigurationWanted { .. }
+            | Event::RestartRequired { .. }
             | Event::Removed => {}
         }
     }

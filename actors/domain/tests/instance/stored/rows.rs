@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use coffer_domain::{
     command::Access,
+    configuration::Group,
     instance::{
         Instance,
         shown::{Shown, row},
         state::{
-            AgentContact, Fault, FirstContents, Health, InstanceDatastore, Operation, OperationKind, Presence, Resize,
-            Resources, RootEnabled, Task, TaskKind, UserState, Waiting,
+            AgentContact, AttachedGroup, Configuration, Fault, FirstContents, Health, InstanceDatastore, Operation,
+            OperationKind, Presence, Resize, Resources, RootEnabled, Standing, Task, TaskKind, UserState, Waiting,
         },
         view,
         workflow::Step,
@@ -23,8 +24,8 @@ use super::{effect_id, new_passwords, user_change};
 use crate::support::{
     golden::{Samples, compare},
     samples::{
-        CLERK, MYSQL_10_11, SHOP, START, address, catalogue, command_id, instance, large_flavor, new_database,
-        new_user, password, server_key, small_flavor, tenant, user_key,
+        CLERK, MYSQL_10_11, SHOP, START, address, catalogue, command_id, group, group_id, instance, large_flavor,
+        new_database, new_user, password, server_key, small_flavor, tenant, user_key, values,
     },
 };
 
@@ -89,6 +90,18 @@ pub fn ordered() -> Instance {
         root_enabled_at: None,
         root_history: vec![],
         delete_is_forced: false,
+        configuration: Configuration::default(),
+        restart_required: false,
+    }
+}
+
+pub fn configuration() -> Configuration {
+    Configuration {
+        group: Some(AttachedGroup { id: group_id(1), name: "latin".into() }),
+        values: values(200),
+        number: 3,
+        command: Some(command_id(12)),
+        standing: Standing::Waiting,
     }
 }
 
@@ -122,6 +135,7 @@ fn full() -> Instance {
             (command_id(9), task(TaskKind::ChangeUser { user: user_key("temp"), change: user_change() })),
             (command_id(10), task(TaskKind::ChangePasswords { users: new_passwords() })),
             (command_id(11), task(TaskKind::DisableRoot)),
+            (command_id(12), task(TaskKind::Configure { number: 3 })),
         ]),
         health: Health {
             contact: AgentContact::Heard,
@@ -146,6 +160,8 @@ fn full() -> Instance {
         root_enabled_at: Some(START + SECOND),
         root_history: vec![RootEnabled { user: "shopkeeper".into(), enabled_at: START + SECOND }],
         delete_is_forced: true,
+        configuration: configuration(),
+        restart_required: true,
         ..ordered()
     }
 }
@@ -227,13 +243,14 @@ fn what_is_shown_is_taken_apart_into_members() {
         assert_eq!(detailed["tenant_id"], instance.tenant.0);
         assert_eq!(detailed["created"], instance.created_at.iso());
         assert_eq!(shown.region.is_empty(), region.is_none());
+        assert_eq!(shown.configuration, Some((group_id(1).to_string().as_str(), "\"latin\"")));
     }
 }
 
 #[test]
 fn what_another_version_shows_is_not_taken_apart() {
     let row = String::from_utf8(row(&view(&full()))).unwrap();
-    let later = row.replacen('2', "3", 1);
+    let later = row.replacen('3', "4", 1);
     let short = row.rsplit_once('\n').unwrap().0;
     let first = r#"{"v":1,"row":{}}"#;
     for other in [later.as_str(), short, first, ""] {
@@ -259,6 +276,12 @@ fn a_row_of_the_first_version_is_read() {
     let task = r#"{ "task": "enable_root", "password": { "key_id": "deployment.1", "context": "password", "bytes": "Y2lwaGVydGV4dA==" } }"#;
     let expected = TaskKind::EnableRoot { password: password(), user: String::new() };
     assert_eq!(serde_json::from_str::<TaskKind>(task).unwrap(), expected);
+}
+
+#[test]
+fn groups_stand_in_the_store() {
+    let full = Group { description: Some("as in the old days".into()), instances: [instance(1)].into(), ..group() };
+    Samples(vec![("group", full)]).check("groups.json");
 }
 
 #[test]

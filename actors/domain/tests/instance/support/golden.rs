@@ -65,7 +65,7 @@ fn add_strangers(value: &mut Value) {
             for (name, field) in fields.iter_mut() {
                 add_strangers(field);
                 // Their keys are data, and the variants of a result: nothing may be added beside them.
-                if matches!(name.as_str(), "databases" | "tasks")
+                if matches!(name.as_str(), "databases" | "tasks" | "values")
                     && let Value::Object(entries) = field
                 {
                     entries.remove(STRANGER);

@@ -182,7 +182,7 @@ fn contents_change_only_by_tasks(instance: &Instance) {
                     .iter()
                     .map(|user| (UserKey { name: user.name.clone(), host: user.host.clone() }, Presence::Changing)),
             ),
-            TaskKind::EnableRoot { .. } | TaskKind::DisableRoot => {}
+            TaskKind::EnableRoot { .. } | TaskKind::DisableRoot | TaskKind::Configure { .. } => {}
         }
     }
     for (name, presence) in &instance.databases {
@@ -190,6 +190,8 @@ fn contents_change_only_by_tasks(instance: &Instance) {
     }
     let of_root = |task: &&Task| matches!(task.kind, TaskKind::EnableRoot { .. } | TaskKind::DisableRoot);
     assert!(instance.tasks.values().filter(of_root).count() <= 1, "two tasks change root");
+    let configures = |task: &&Task| matches!(task.kind, TaskKind::Configure { .. });
+    assert!(instance.tasks.values().filter(configures).count() <= 1, "two tasks configure the engine");
     for (key, user) in &instance.users {
         assert_eq!(users.get(key).unwrap_or(&Presence::Present), &user.presence, "user {key}");
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use coffer_domain::{
     catalogue::Catalogue,
     command::{Command, ENVELOPE_VERSION, Envelope},
+    configuration::Group,
     ids::{CommandId, EffectId, InstanceId, TenantId},
     instance::{
         Context, Decision, Event, Input, Instance, InstanceView, decide,
@@ -40,6 +41,8 @@ pub struct Partition {
     pub dispatched: BTreeSet<EffectId>,
     /// Of all instances.
     pub journal: Vec<Entry>,
+    /// What a command that names a group finds.
+    pub group: Option<Group>,
     commands: u32,
 }
 
@@ -62,6 +65,7 @@ impl Partition {
             timers: BTreeMap::new(),
             dispatched: BTreeSet::new(),
             journal: Vec::new(),
+            group: Some(samples::group()),
             commands: 0,
         }
     }
@@ -92,7 +96,13 @@ impl Partition {
     }
 
     fn decide(&self, id: InstanceId, input: &Input) -> Result<Decision, Rejection> {
-        let context = Context { now: self.now, catalogue: &self.catalogue, usage: self.usage, limits: &self.limits };
+        let context = Context {
+            now: self.now,
+            catalogue: &self.catalogue,
+            usage: self.usage,
+            limits: &self.limits,
+            group: self.group.as_ref(),
+        };
         let state = self.instances.get(&id);
         let decision = decide(state, input, &context);
         assert_eq!(decision, decide(state, input, &context), "the same input decides the same");
@@ -252,7 +262,7 @@ impl Partition {
         self.now = self.now + span;
     }
 
-    fn input(&mut self, input: &Input) -> Decision {
+    pub fn input(&mut self, input: &Input) -> Decision {
         self.give(self.id(), input).unwrap()
     }
 

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use coffer_domain::{
     catalogue::{Catalogue, Datastore, DatastoreVersion, Flavor},
     command::{Access, Command, Create, NewDatabase, NewPassword, NewUser, UserChange},
-    ids::{CommandId, InstanceId, TenantId},
+    configuration::{Group, Value, Values},
+    ids::{CommandId, GroupId, InstanceId, TenantId},
     instance::{
-        effect::{Action, Failure, Outcome, Produced},
-        state::{ResourceAddress, UserKey},
+        effect::{Action, AgentVerb, Failure, Outcome, Produced},
+        state::{InstanceDatastore, ResourceAddress, UserKey},
     },
     sealed::{Sealed, ServerKey},
     time::Timestamp,
@@ -100,8 +101,51 @@ pub fn order() -> Create {
         users: vec![new_user(CLERK, &[SHOP])],
         access: Access::default(),
         region: None,
+        configuration: None,
         server_key: Some(server_key()),
     }
+}
+
+/// Configuration groups are told apart by a small number.
+pub fn group_id(number: u8) -> GroupId {
+    GroupId(Uuid::from_u128(0x7d3a_10c4_52ef_4b0a_8c21_0000_0000_0000 | u128::from(number)))
+}
+
+pub fn values(connections: u32) -> Values {
+    Values::from([
+        ("max_connections".to_owned(), Value::Number(connections.into())),
+        ("slow_query_log".to_owned(), Value::Boolean(true)),
+        ("collation_server".to_owned(), Value::Text("latin1_swedish_ci".into())),
+    ])
+}
+
+pub fn mysql() -> InstanceDatastore {
+    InstanceDatastore {
+        name: "mysql".into(),
+        version_id: MYSQL_10_11,
+        version_name: "10.11".into(),
+        version_number: "10.11".into(),
+        manager: "mysql".into(),
+    }
+}
+
+/// Number 1.
+pub fn group() -> Group {
+    Group {
+        id: group_id(1),
+        tenant: tenant(),
+        name: "latin".into(),
+        description: None,
+        created_at: START,
+        updated_at: START,
+        datastore: mysql(),
+        values: values(200),
+        instances: BTreeSet::new(),
+    }
+}
+
+pub fn attach() -> Command {
+    Command::AttachConfiguration { group: group_id(1) }
 }
 
 pub fn create() -> Command {
@@ -179,6 +223,9 @@ pub fn produced(action: &Action) -> Produced {
         Action::EnsureServer(_) => Produced::Server { id: "server-1".into() },
         // Nothing has grown, unless a model of the outside knows better.
         Action::MeasureVolume => Produced::VolumeSize { size_gib: 0 },
+        Action::Agent(order) if matches!(order.verb, AgentVerb::Configure { .. }) => {
+            Produced::Configured { restart_required: false }
+        }
         Action::GrowVolume { .. }
         | Action::ResizeServer { .. }
         | Action::DeleteServer

@@ -44,6 +44,19 @@ fn only_a_change_of_the_engine_is_passed_on() {
 }
 
 #[test]
+fn that_a_restart_is_needed_is_told_once_and_so_is_its_end() {
+    let mut line = Line::established();
+    let beat = |restart_required| {
+        let (engine, metrics) = (EngineState::Running, Metrics::default());
+        Report::Heartbeat(Heartbeat { at_ms: 0, engine, metrics, inventory: None, restart_required })
+    };
+    for required in [true, false] {
+        assert_eq!(observed(line.say(beat(required))), [Observation::RestartRequired { required }]);
+        assert!(line.say(beat(required)).is_empty());
+    }
+}
+
+#[test]
 fn silence_is_told_once_and_so_is_its_end() {
     let mut line = Line::established();
     assert!(line.tick(SILENCE - 1).is_empty());
@@ -115,6 +128,7 @@ fn an_inventory_is_passed_on_as_it_came() {
         engine: EngineState::Running,
         metrics: Metrics::default(),
         inventory: Some(inventory.clone()),
+        restart_required: false,
     });
     assert_eq!(observed(line.say(report)), [Observation::Inventory(inventory)]);
 }

@@ -137,7 +137,7 @@ impl Line {
 fn new_instance(id: InstanceId) -> Instance {
     let order = envelope(command_id(1), id, create(id), START);
     let (catalogue, limits) = (catalogue(), Limits::default());
-    let context = Context { now: START, catalogue: &catalogue, usage: Usage::default(), limits: &limits };
+    let context = Context { now: START, catalogue: &catalogue, usage: Usage::default(), limits: &limits, group: None };
     let decision = decide(None, &Input::Command(Box::new(order)), &context).unwrap();
     decision.events.iter().fold(None, evolve).expect("it was created")
 }

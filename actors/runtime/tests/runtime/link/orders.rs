@@ -1,6 +1,6 @@
 //! Orders: sent within a session, repeated until withdrawn; their secrets are in clear nowhere else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use coffer_domain::{
     command::{NewPassword, UserChange},
@@ -30,7 +30,7 @@ fn restart(number: u32) -> Effect {
 }
 
 fn outcome(effect: &Effect, result: Result<(), Failure>) -> Report {
-    Report::Outcome { command_id: effect.id.0.clone(), result }
+    Report::Outcome { command_id: effect.id.0.clone(), result, restart_required: true }
 }
 
 fn outcomes(items: Vec<Item>) -> Vec<(String, Outcome)> {
@@ -128,6 +128,7 @@ fn passwords_are_opened_for_the_agent_and_seen_by_nobody_else() {
         volume_gib: 2,
         databases: vec![new_database(SHOP)],
         users: vec![new_user(instance(1), CLERK)],
+        values: BTreeMap::new(),
     };
     line.dispatch(order(1, prepare));
     line.dispatch(order(2, AgentVerb::CreateUsers { users: vec![new_user(instance(1), "second")] }));

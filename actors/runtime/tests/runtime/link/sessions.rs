@@ -115,7 +115,7 @@ fn a_replay_after_a_take_over_changes_nothing() {
     assert!(line.dispatch(order(1, AgentVerb::Restart)).is_none());
     for report in [
         heartbeat(EngineState::Running),
-        Report::Outcome { command_id: order(1, AgentVerb::Restart).id.0, result: Ok(()) },
+        Report::Outcome { command_id: order(1, AgentVerb::Restart).id.0, result: Ok(()), restart_required: false },
         heartbeat(EngineState::Crashed),
     ] {
         let record = line.agent.say(report);

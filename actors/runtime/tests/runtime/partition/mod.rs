@@ -4,6 +4,7 @@ mod borders;
 mod chaos;
 mod commits;
 mod endings;
+mod groups;
 mod journal;
 mod quota;
 mod repeats;

@@ -104,13 +104,25 @@ pub fn enrol() -> Report {
 }
 
 pub fn heartbeat(engine: EngineState) -> Report {
-    Report::Heartbeat(Heartbeat { at_ms: 0, engine, metrics: Metrics::default(), inventory: None })
+    Report::Heartbeat(Heartbeat {
+        at_ms: 0,
+        engine,
+        metrics: Metrics::default(),
+        inventory: None,
+        restart_required: false,
+    })
 }
 
 /// A heartbeat of a running engine with a volume that is filled so far.
 pub fn heartbeat_with_volume(used_bytes: u64) -> Report {
     let metrics = Metrics { volume_used_bytes: Some(used_bytes), ..Metrics::default() };
-    Report::Heartbeat(Heartbeat { at_ms: 0, engine: EngineState::Running, metrics, inventory: None })
+    Report::Heartbeat(Heartbeat {
+        at_ms: 0,
+        engine: EngineState::Running,
+        metrics,
+        inventory: None,
+        restart_required: false,
+    })
 }
 
 /// The record as a reader of its topic gets it.

@@ -74,7 +74,7 @@ pub async fn live(boot: FirstBoot, broker: Broker, guests: Arc<Guests>) {
                         if verb == "prepare" && result.is_ok() {
                             engine = EngineState::Running;
                         }
-                        vec![Report::Outcome { command_id, result: result.clone() }, heartbeat(engine)]
+                        vec![Report::Outcome { command_id, result: result.clone(), restart_required: false }, heartbeat(engine)]
                     }
                     Err(_) => {
                         *guests.disobeyed.lock().unwrap() += 1;

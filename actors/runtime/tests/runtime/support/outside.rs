@@ -145,5 +145,6 @@ fn verb(verb: &AgentVerb) -> &'static str {
         AgentVerb::Revoke { .. } => "revoke",
         AgentVerb::ChangeUser { .. } => "change_user",
         AgentVerb::ChangePasswords { .. } => "change_passwords",
+        AgentVerb::Configure { .. } => "configure",
     }
 }

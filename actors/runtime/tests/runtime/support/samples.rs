@@ -76,6 +76,7 @@ pub fn create(instance: InstanceId) -> Command {
         users: vec![new_user(instance, CLERK)],
         access: Access::default(),
         region: None,
+        configuration: None,
         server_key: Some(vault().new_server_key(instance, 1)),
     }))
 }

@@ -1,6 +1,6 @@
 //! The agent's connection to the engine: through the socket, as the agent's own account.
 
-use std::{io, os::fd::AsRawFd, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, io, os::fd::AsRawFd, path::PathBuf, time::Duration};
 
 use coffer_protocol::{
     report::{Failure, Inventory, MAX_INVENTORY, UserEntry},
@@ -24,6 +24,10 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 const LOCK_WAIT_S: u32 = 20;
 /// A grant to a user that is not there fails: it would make one that needs no password.
 const SQL_MODE: &str = "NO_AUTO_CREATE_USER";
+/// What a tenant may have set for all sessions, and would hinder ours.
+const SESSION_OF_OUR_OWN: &str = "autocommit = 1, tx_read_only = 0, max_statement_time = 0, sql_big_selects = 1, \
+                                  sql_safe_updates = 0, sql_select_limit = 18446744073709551615, \
+                                  max_session_mem_used = 9223372036854775807, sql_quote_show_create = 1";
 /// Larger than any statement of ours; given so that it is not asked of the server.
 const MAX_PACKET_BYTES: usize = 4 << 20;
 /// As in the server's default; given so that it is not asked of the server.
@@ -39,6 +43,24 @@ mod code {
     pub(super) const INVALID: &[u16] = &[1102, 1115, 1253, 1273, 1470];
     /// Too many connections, shutdown in progress, lock wait timeout, deadlock.
     pub(super) const PASSING: &[u16] = &[1040, 1053, 1205, 1213];
+}
+
+/// A variable of the engine, as it says itself.
+#[derive(Debug, Clone)]
+pub(super) struct Variable {
+    /// In small letters.
+    pub(super) name: String,
+    pub(super) kind: String,
+    /// For the whole engine.
+    pub(super) value: String,
+    /// The engine's own default.
+    pub(super) default: String,
+    /// Numbers are rounded to a multiple of it; 0 and 1 round nothing.
+    pub(super) block_size: i128,
+    /// It cannot be set while the engine runs.
+    pub(super) is_read_only: bool,
+    /// The option file may have it.
+    pub(super) is_option: bool,
 }
 
 /// Access to the engine whose data directory this is.
@@ -100,6 +122,32 @@ impl Admin {
     /// The rows of a query for one column.
     pub(super) async fn texts(&self, query: String) -> Result<Vec<String>, Failure> {
         self.call(async |connection| connection.query(query).await).await
+    }
+
+    /// What the engine says of these variables; those that it does not have are missing.
+    pub(super) async fn variables(&self, names: &BTreeSet<String>) -> Result<Vec<Variable>, Failure> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let query = format!(
+            "SELECT LOWER(variable_name), variable_type, global_value, default_value, numeric_block_size, \
+             read_only = 'YES', command_line_argument IS NOT NULL FROM information_schema.system_variables \
+             WHERE variable_scope <> 'SESSION ONLY' AND variable_name IN ({})",
+            list(&names)
+        );
+        type Row = (String, String, Option<String>, Option<String>, Option<String>, bool, bool);
+        let rows: Vec<Row> = self.call(async |connection| connection.query(query).await).await?;
+        let variable = |(name, kind, value, default, block_size, is_read_only, is_option): Row| Variable {
+            name,
+            kind,
+            value: value.unwrap_or_default(),
+            default: default.unwrap_or_default(),
+            block_size: block_size.and_then(|size| size.parse().ok()).unwrap_or(0),
+            is_read_only,
+            is_option,
+        };
+        Ok(rows.into_iter().map(variable).collect())
     }
 
     pub(super) async fn inventory(&self) -> Result<Inventory, Failure> {
@@ -166,7 +214,9 @@ impl Admin {
             .prefer_socket(false)
             .max_allowed_packet(Some(MAX_PACKET_BYTES))
             .wait_timeout(Some(IDLE_TIMEOUT_S))
-            .setup(vec![format!("SET SESSION sql_mode = '{SQL_MODE}', lock_wait_timeout = {LOCK_WAIT_S}")])
+            .setup(vec![format!(
+                "SET SESSION sql_mode = '{SQL_MODE}', lock_wait_timeout = {LOCK_WAIT_S}, {SESSION_OF_OUR_OWN}"
+            )])
             .into();
         let connection = Conn::new(options).await?;
         drop(directory);

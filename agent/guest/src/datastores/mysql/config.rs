@@ -1,87 +1,73 @@
-//! The engine's option file: safe defaults, sized from the flavor and the volume.
+//! The engine's option file: safe defaults, sized from the flavor and the volume, then what a configuration group says, then
+//! what nobody may change. The last word counts.
 
-use super::PORT;
+use coffer_protocol::defaults;
+
+use super::{PORT, configuration::Entries};
 use crate::supervisor::settings::Settings;
 
-/// Below this much memory the performance schema is off: it takes some tens of MiB by itself.
-const PERFORMANCE_SCHEMA_MIN_MIB: u64 = 1024;
-
 /// The option file. Paths are given on the command line.
-pub(super) fn render(settings: &Settings, listen_address: &str) -> String {
-    let Settings { memory_mib, .. } = *settings;
-    let performance_schema = if memory_mib >= PERFORMANCE_SCHEMA_MIN_MIB { "ON" } else { "OFF" };
-    let table_cache = if memory_mib >= PERFORMANCE_SCHEMA_MIN_MIB { 2000 } else { 400 };
-    format!(
-        "# Written by coffer-agent at each start of the engine.
-[mariadbd]
-bind-address = {listen_address}
+pub(super) fn render(settings: &Settings, listen_address: &str, values: &Entries) -> String {
+    let mut file = "# Written by coffer-agent.\n[mariadbd]\n".to_owned();
+    for (name, value) in defaults::mysql(settings.memory_mib, settings.volume_gib) {
+        file += &format!("{name} = {value}\n");
+    }
+    for (name, entry) in values {
+        file.extend(entry.option(name));
+    }
+    file += &format!(
+        "bind_address = {listen_address}
 port = {PORT}
-skip-name-resolve
-skip-symbolic-links
-local-infile = OFF
-skip-log-bin
-character-set-server = utf8mb4
-collation-server = utf8mb4_general_ci
-default-storage-engine = InnoDB
-default-time-zone = +00:00
-max-connections = {max_connections}
-table-open-cache = {table_cache}
-table-definition-cache = {table_cache}
-performance-schema = {performance_schema}
-innodb-buffer-pool-size = {buffer_pool}M
-innodb-log-file-size = {redo_log}M
-innodb-flush-log-at-trx-commit = 1
-",
-        max_connections = max_connections(memory_mib),
-        buffer_pool = buffer_pool_mib(memory_mib),
-        redo_log = redo_log_mib(settings),
-    )
+skip_name_resolve
+skip_symbolic_links
+local_infile = OFF
+skip_log_bin
+"
+    );
+    file
 }
 
-/// Half of a small machine's memory, two thirds of one above 4 GiB, whose other needs do not grow alike.
-fn buffer_pool_mib(memory_mib: u64) -> u64 {
-    const SMALL_MIB: u64 = 4096;
-    /// The engine's own minimum with 16 KiB pages is 5 MiB; below this it is of no use.
-    const MIN_MIB: u64 = 32;
-    let share = if memory_mib <= SMALL_MIB { memory_mib / 2 } else { memory_mib / 3 * 2 };
-    share.max(MIN_MIB)
+/// What the engine has where no group says anything; `None` where that is its own default.
+pub(super) fn default_of(settings: &Settings, name: &str) -> Option<String> {
+    let name = match name {
+        // The option has another name than the variable.
+        "time_zone" => "default_time_zone",
+        // The engine's own default is not what it starts with.
+        "character_set_database" => "character_set_server",
+        "collation_database" => "collation_server",
+        name => name,
+    };
+    let defaults = defaults::mysql(settings.memory_mib, settings.volume_gib);
+    defaults.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
-/// A connection at work takes some MiB (stack, sort and join buffers): one per 4 MiB, most of them being idle.
-fn max_connections(memory_mib: u64) -> u64 {
-    (memory_mib / 4).clamp(32, 2000)
-}
-
-/// A twentieth of the volume, as a redo log beyond a quarter of the buffer pool brings nothing and slows recovery.
 pub(super) fn redo_log_mib(settings: &Settings) -> u64 {
-    let of_volume = u64::from(settings.volume_gib) * 1024 / 20;
-    of_volume.min(buffer_pool_mib(settings.memory_mib) / 4).clamp(16, 1024)
+    defaults::mysql_redo_log_mib(settings.memory_mib, settings.volume_gib)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-
-    fn settings(memory_mib: u64, volume_gib: u32) -> Settings {
-        Settings { datastore_version: "10.11".into(), memory_mib, vcpus: 1, volume_gib }
-    }
+    use crate::datastores::mysql::configuration::Entry;
 
     #[test]
-    fn sizes_follow_memory_and_volume() {
-        for (memory_mib, volume_gib, buffer_pool, connections, redo_log) in
-            [(32, 1, 32, 32, 16), (512, 1, 256, 128, 51), (4096, 10, 2048, 1024, 512), (65536, 500, 43690, 2000, 1024)]
-        {
-            assert_eq!(buffer_pool_mib(memory_mib), buffer_pool, "{memory_mib}");
-            assert_eq!(max_connections(memory_mib), connections, "{memory_mib}");
-            assert_eq!(redo_log_mib(&settings(memory_mib, volume_gib)), redo_log, "{memory_mib} {volume_gib}");
-        }
-    }
-
-    #[test]
-    fn a_small_engine_has_no_performance_schema() {
-        let small = render(&settings(512, 1), "127.1.2.3");
-        assert!(small.contains("performance-schema = OFF"));
-        assert!(small.contains("bind-address = 127.1.2.3\n"));
-        assert!(render(&settings(1024, 1), "127.1.2.3").contains("performance-schema = ON"));
+    fn what_nobody_may_change_comes_last() {
+        let settings = Settings { datastore_version: "10.11".into(), memory_mib: 512, vcpus: 1, volume_gib: 1 };
+        let entry = |text: &str, is_option| Entry { text: text.into(), is_option };
+        let values = BTreeMap::from([
+            ("bind_address".to_owned(), entry("0.0.0.0", true)),
+            ("character_set_client".to_owned(), entry("latin1", false)),
+            ("max_connections".to_owned(), entry("77", true)),
+        ]);
+        let file = render(&settings, "127.1.2.3", &values);
+        let at = |text: &str| file.find(text).unwrap_or_else(|| panic!("no {text} in {file}"));
+        assert!(at("max_connections = 128\n") < at("max_connections = '77'\n"));
+        assert!(at("bind_address = '0.0.0.0'\n") < at("bind_address = 127.1.2.3\n"));
+        assert!(!file.contains("character_set_client"), "the engine knows no option of this name");
+        assert_eq!(default_of(&settings, "max_connections").as_deref(), Some("128"));
+        assert_eq!(default_of(&settings, "time_zone").as_deref(), Some("+00:00"));
+        assert_eq!(default_of(&settings, "sql_mode"), None);
     }
 }

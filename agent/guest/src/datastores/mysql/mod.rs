@@ -5,13 +5,15 @@ mod admin;
 mod bootstrap;
 mod changes;
 mod config;
+mod configuration;
 mod names;
 mod server;
 mod sql;
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -23,9 +25,12 @@ use coffer_protocol::{
     secret::Secret,
 };
 
-use self::admin::Admin;
+use self::{
+    admin::Admin,
+    configuration::{Entries, Keeper},
+};
 use super::{Capabilities, Datastore, NotReady, Vitals};
-use crate::{host::files, supervisor::settings::Settings, volume::Volume};
+use crate::{failure, host::files, supervisor::settings::Settings, volume::Volume};
 
 /// The manager's name in first-boot data.
 pub const MANAGER: &str = "mysql";
@@ -50,6 +55,8 @@ struct Layout {
     /// Statements at each start: they make the agent's account what it is to be.
     init_file: PathBuf,
     admin_password: PathBuf,
+    /// What the engine is given besides its defaults.
+    configuration: PathBuf,
 }
 
 impl Layout {
@@ -66,6 +73,7 @@ impl Layout {
             home,
             init_file: volume.agent_file("mysql-init.sql"),
             admin_password: volume.agent_file("mysql-admin"),
+            configuration: volume.agent_file("mysql-configuration.json"),
         }
     }
 }
@@ -76,6 +84,7 @@ pub struct Mysql {
     layout: Layout,
     listen_address: String,
     admin: Admin,
+    configuration: Keeper,
 }
 
 impl Mysql {
@@ -87,14 +96,26 @@ impl Mysql {
         }
         let password = accounts::admin_password(&layout.admin_password)?;
         let admin = Admin::new(layout.data.clone(), password);
-        Ok(Self { layout, listen_address: listen_address.to_owned(), admin })
+        let configuration = Keeper::open(&layout.configuration)?;
+        Ok(Self { layout, listen_address: listen_address.to_owned(), admin, configuration })
+    }
+}
+
+impl Mysql {
+    /// Writes what the engine reads at its start.
+    fn write_options(&self, settings: &Settings, values: &Entries) -> io::Result<()> {
+        let options = config::render(settings, &self.listen_address, values);
+        files::write_durably(&self.layout.config, options.as_bytes())?;
+        let mut statements = accounts::init_statements(self.admin.password());
+        statements.extend(values.iter().filter_map(|(name, entry)| entry.statement(name)).map(|set| set + ";\n"));
+        files::write_durably(&self.layout.init_file, statements.as_bytes())
     }
 }
 
 #[async_trait]
 impl Datastore for Mysql {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { databases: true, users: true, root: true }
+        Capabilities { databases: true, users: true, root: true, configuration: true }
     }
 
     fn validate(&self, command: &AgentCommand) -> Result<(), Failure> {
@@ -107,9 +128,8 @@ impl Datastore for Mysql {
     }
 
     fn command(&self, settings: &Settings) -> io::Result<Command> {
-        fs::write(&self.layout.config, config::render(settings, &self.listen_address))?;
-        let statements = accounts::init_statements(self.admin.password());
-        files::write_durably(&self.layout.init_file, statements.as_bytes())?;
+        self.configuration.begin_start()?;
+        self.write_options(settings, &self.configuration.values())?;
         Ok(server::command(&self.layout))
     }
 
@@ -172,6 +192,30 @@ impl Datastore for Mysql {
 
     async fn disable_root(&self) -> Result<(), Failure> {
         changes::disable_root(&self.admin).await
+    }
+
+    async fn configure(
+        &self,
+        settings: &Settings,
+        number: u64,
+        values: &BTreeMap<String, String>,
+    ) -> Result<(), Failure> {
+        configuration::apply(self, settings, number, values).await
+    }
+
+    fn restart_required(&self) -> bool {
+        self.configuration.restart_required()
+    }
+
+    fn came_up(&self) -> io::Result<()> {
+        self.configuration.prove()
+    }
+
+    fn fall_back(&self) -> io::Result<Option<Failure>> {
+        let refused = self.configuration.fall_back()?;
+        Ok(refused.map(|names| {
+            failure::configuration_refused(format!("the database server does not start with this value of {names}"))
+        }))
     }
 
     async fn inventory(&self) -> Result<Inventory, Failure> {

@@ -8,6 +8,7 @@ use coffer_protocol::{
     secret::Secret,
 };
 
+use super::configuration;
 use crate::failure;
 
 /// Characters of a database name at most ("Identifier Names" in MariaDB's manual).
@@ -27,8 +28,10 @@ pub(super) fn validate(command: &AgentCommand) -> Result<(), Failure> {
     match command {
         AgentCommand::Prepare(prepare) => {
             new_databases(&prepare.databases)?;
-            new_users(&prepare.users)
+            new_users(&prepare.users)?;
+            configuration::validate(&prepare.values)
         }
+        AgentCommand::Configure(configure) => configuration::validate(&configure.values),
         AgentCommand::CreateDatabases { databases } => new_databases(databases),
         AgentCommand::CreateUsers { users } => new_users(users),
         AgentCommand::DropDatabase { name } if is_system_database(name) => {
