@@ -1,5 +1,9 @@
 //! Starts all partitions and is the handle that the server wires up: submit, watch, read.
 
+mod epochs;
+mod intake;
+mod topics;
+
 use std::{sync::Arc, time::Duration};
 
 use actix::Arbiter;
@@ -11,15 +15,14 @@ use coffer_domain::{
     instance::InstanceView,
     quota::{Limits, Usage},
     rejection::{Rejection, RejectionKind},
-    time::{SECOND, Timestamp},
 };
 use coffer_ports::{
     changelog::Changelog,
-    log::{Batch, Log, Space, Write},
+    log::Log,
     telemetry::Happening,
-    transport::{Delivery, Incoming, Kept, Start, Topic, Transport},
+    transport::{Delivery, Start, Transport},
 };
-use coffer_protocol::topics;
+use coffer_protocol::topics::TELEMETRY;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -27,7 +30,7 @@ use crate::{
     clock::Clock,
     dispatcher::{Connectors, Dispatcher},
     fullness,
-    link::{LinkParts, cell_of},
+    link::LinkParts,
     local_log::LocalLog,
     metrics::Metrics,
     partition::{Accepted, Parts},
@@ -35,22 +38,16 @@ use crate::{
     replicated_log::{self, ReplicatedLog},
     room_watch,
     runner::{INBOX, Message, Runner, RunnerError, RunnerParts},
-    store::{Journal, Store, StoreError, keys, room::Standing, rows},
-    telemetry::{IntakeRefused, ReadFailed},
+    store::{Journal, Store, StoreError, room::Standing},
+    telemetry::ReadFailed,
     vault::Vault,
 };
 
+pub use epochs::raise_epochs;
+pub use topics::{changelog_topic, topics};
+
 /// Partitions of a deployment: fixed for life, since the key's hash decides where a tenant is.
 pub const PARTITIONS: u32 = 16;
-/// How long an outside producer's command is kept: after a day it is not carried out any more.
-const COMMANDS_KEPT: Duration = Duration::from_hours(24);
-/// How long what is said between us and the agents is kept: whoever was away longer is asked anew.
-const MESSAGES_KEPT: Duration = Duration::from_hours(1);
-/// Bytes of a tenant's id, and of a producer's other words, at most.
-const MAX_TENANT: usize = 64;
-const MAX_WORDS: usize = 255;
-/// How long the intake waits before it offers a command again that could not be taken.
-const INTAKE_RETRY: Duration = Duration::from_secs(1);
 /// How long a client waits for a place in a partition's inbox and for the commit.
 const SUBMIT_LIMIT: Duration = Duration::from_secs(10);
 
@@ -122,7 +119,7 @@ impl Runtime {
         };
 
         // Before the partitions challenge their agents: no answer is missed.
-        let telemetry = config.transport.subscribe(&[topics::TELEMETRY.to_owned()], Start::Latest).await?;
+        let telemetry = config.transport.subscribe(&[TELEMETRY.to_owned()], Start::Latest).await?;
         let (failed, failure) = mpsc::channel(PARTITIONS as usize);
         let mut inboxes = Vec::new();
         let mut take_overs = Vec::new();
@@ -196,20 +193,6 @@ impl Runtime {
     /// Why new orders are refused now; `None` while they are taken.
     pub fn refusal(&self) -> Option<String> {
         self.store.room().standing().refusal()
-    }
-
-    /// Submits until there is an answer that repeating would not change. Ends with a refusal when the partitions end.
-    async fn submit_until_decided(&self, envelope: Envelope) -> Result<Accepted, Rejection> {
-        loop {
-            match self.submit(envelope.clone()).await {
-                Err(Rejection { kind: RejectionKind::Busy | RejectionKind::NoRoom, .. })
-                    if !self.inbox(&envelope.tenant).is_closed() =>
-                {
-                    tokio::time::sleep(INTAKE_RETRY).await;
-                }
-                answer => return answer,
-            }
-        }
     }
 
     /// Waits until the task of an accepted command has ended; `None` when it has not within `limit`.
@@ -349,33 +332,6 @@ impl Runtime {
             }
         });
     }
-
-    async fn read_commands(
-        &self,
-        transport: &Arc<dyn Transport>,
-        vault: Arc<Vault>,
-        metrics: Metrics,
-    ) -> Result<(), StartError> {
-        let mut deliveries = transport.subscribe(&[topics::COMMANDS.to_owned()], Start::Earliest).await?;
-        let runtime = self.clone();
-        tokio::spawn(async move {
-            while let Some(delivery) = runtime.next(&mut deliveries).await {
-                let Delivery::Record(record) = delivery else { continue };
-                let refused = match read_command(&record, &vault) {
-                    Ok(envelope) => runtime
-                        .submit_until_decided(envelope)
-                        .await
-                        .err()
-                        .map(|rejection| ("rejected", rejection.message)),
-                    Err(error) => Some(("malformed", error)),
-                };
-                if let Some((reason, message)) = refused {
-                    IntakeRefused { reason, message: &message, offset: record.offset }.emit(&metrics);
-                }
-            }
-        });
-        Ok(())
-    }
 }
 
 /// Tells how a partition ended, also when it panicked.
@@ -412,102 +368,11 @@ async fn open_log(
 
 /// The partition that a tenant is in.
 pub fn partition_of(tenant: &TenantId) -> u32 {
-    topics::partition_of(&tenant.0, PARTITIONS)
-}
-
-/// The topic of the changelog, when a broker keeps one.
-pub fn changelog_topic() -> Topic {
-    let kept = Kept::LastOfEachKey { gone_known: replicated_log::GONE_KNOWN };
-    Topic { name: topics::STATE.to_owned(), partitions: PARTITIONS as i32, kept }
-}
-
-/// The topics that a broker must have in any case.
-pub fn topics() -> Vec<Topic> {
-    let shared = PARTITIONS as i32;
-    let topic = |name: &str, partitions, kept| Topic { name: name.to_owned(), partitions, kept: Kept::For(kept) };
-    let mut topics =
-        vec![topic(topics::COMMANDS, shared, COMMANDS_KEPT), topic(topics::TELEMETRY, shared, MESSAGES_KEPT)];
-    topics.extend((0..PARTITIONS).map(|partition| topic(&topics::agents(&cell_of(partition)), 1, MESSAGES_KEPT)));
-    topics
-}
-
-/// Reads an outside producer's command: the record's key must be its tenant, and a new instance gets its server key.
-fn read_command(record: &Incoming, vault: &Vault) -> Result<Envelope, String> {
-    let mut envelope: Envelope = serde_json::from_slice(&record.value).map_err(|error| error.to_string())?;
-    if envelope.version != coffer_domain::command::ENVELOPE_VERSION {
-        return Err(format!("version: {} is not known", envelope.version));
-    }
-    if record.key.as_deref() != Some(envelope.tenant.0.as_str()) {
-        return Err("key: the record's key must be the tenant".into());
-    }
-    check_origin(&envelope)?;
-    let is_create = matches!(envelope.command, Command::Create(_) | Command::CreateConfiguration(_));
-    if is_create && envelope.instance != InstanceId::of_outside_create(&envelope.tenant, envelope.command_id) {
-        return Err("instance: for a create it must be the UUID version 5 of <tenant>/<command_id>".into());
-    }
-    if let Command::Create(order) = &mut envelope.command {
-        order.server_key = Some(vault.new_server_key(envelope.instance, 1));
-    }
-    Ok(envelope)
-}
-
-/// A producer's words end up in keys, rows and logs.
-fn check_origin(envelope: &Envelope) -> Result<(), String> {
-    let tenant = &envelope.tenant.0;
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
-    if tenant.is_empty() || tenant.len() > MAX_TENANT || !tenant.chars().all(is_plain) {
-        return Err(format!("tenant: 1 to {MAX_TENANT} ASCII letters, digits, '-', '_' and '.'"));
-    }
-    for (field, text) in [("principal", &envelope.principal), ("request_id", &envelope.request_id)] {
-        if text.len() > MAX_WORDS || text.chars().any(char::is_control) {
-            return Err(format!("{field}: at most {MAX_WORDS} bytes, none of them a control character"));
-        }
-    }
-    Ok(())
-}
-
-/// Starts by which epochs grow without anybody counting them, in a store that is put back from a copy: more than there
-/// are in a life.
-const UNCOUNTED_STARTS: u64 = 1 << 20;
-
-/// Puts the epochs of a store that is put back from a copy above all that were in use since the copy was made, which
-/// the store cannot know: to the time in seconds, which grows faster than anybody starts. Returns the least of them.
-///
-/// Sequence numbers of messages to agents begin anew with each epoch, so that none is used twice. With a clock that was
-/// ahead at an earlier restore and is not now, agents refuse the new epoch until as many seconds have passed.
-pub fn raise_epochs(store: &Store, now: Timestamp) -> Result<u64, StoreError> {
-    let seconds = u64::try_from(now.0 / SECOND).unwrap_or_default();
-    let mut batch = Batch::default();
-    let mut least = u64::MAX;
-    for partition in 0..PARTITIONS {
-        let epoch = seconds.max(store.epoch(partition)? + UNCOUNTED_STARTS);
-        least = least.min(epoch);
-        batch.writes.push(Write { space: Space::Meta, key: keys::epoch(partition), value: Some(rows::encode(&epoch)) });
-    }
-    store.write(&[batch])?;
-    Ok(least)
+    coffer_protocol::topics::partition_of(&tenant.0, PARTITIONS)
 }
 
 /// One thread per core at most: partitions share them.
 fn start_arbiters() -> Vec<Arbiter> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     (0..cores.min(PARTITIONS as usize)).map(|_| Arbiter::new()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn raised_epochs_are_above_all_that_a_copy_may_have_missed() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path()).unwrap();
-        let at = |seconds: i64| Timestamp(seconds * SECOND);
-        let first = raise_epochs(&store, at(1_800_000_000)).unwrap();
-        assert_eq!(first, 1_800_000_000, "the time, whatever the copy says");
-        // The same copy restored later, or one that was made after a restore, with a clock that was set back.
-        assert!(raise_epochs(&store, at(1_800_000_100)).unwrap() > first + 100);
-        assert!(raise_epochs(&store, at(0)).unwrap() > first + 100);
-        assert_eq!(store.epoch(PARTITIONS - 1).unwrap(), store.epoch(0).unwrap());
-    }
 }

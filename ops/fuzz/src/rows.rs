@@ -96,7 +96,8 @@ fn live(state: Option<Instance>, happening: Happening, usage: Usage) -> Option<I
         Happening::Observed { observation } => Input::Observed(observation),
     };
     let (catalogue, limits) = (catalogue(), Limits::default());
-    let context = Context { now: Timestamp(1_767_323_045_678), catalogue: &catalogue, usage, limits: &limits, group: None };
+    let context =
+        Context { now: Timestamp(1_767_323_045_678), catalogue: &catalogue, usage, limits: &limits, group: None };
     let decided = decide(state.as_ref(), &input, &context);
     assert_eq!(decided, decide(state.as_ref(), &input, &context), "the same input decides the same");
     let Ok(decision) = decided else { return state };
