@@ -43,7 +43,6 @@ def test_the_page_has_every_command_of_the_plugin():
         "database backup list instance first",
         "database backup strategy list",
         "database configuration list",
-        "database configuration parameter list 10.11 --datastore mysql",
         "database cluster list",
     ],
 )
