@@ -57,19 +57,6 @@ impl LocalLog {
 
 #[async_trait]
 impl Log for LocalLog {
-    /// The store is the log, and its lock is the host's.
-    async fn take_over(&self, _: u32) -> Result<(), CommitError> {
-        Ok(())
-    }
-
-    async fn catch_up(&self, _: u32) -> Result<(), CommitError> {
-        Ok(())
-    }
-
-    async fn confirm(&self, _: u32) -> Result<(), CommitError> {
-        Ok(())
-    }
-
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let (done, result) = oneshot::channel();
         let gone = || CommitError::Uncertain("the log's writer has ended".into());

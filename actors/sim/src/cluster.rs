@@ -168,18 +168,6 @@ pub struct Applier(pub Arc<Store>);
 
 #[async_trait]
 impl Log for Applier {
-    async fn take_over(&self, _: u32) -> Result<(), CommitError> {
-        Ok(())
-    }
-
-    async fn catch_up(&self, _: u32) -> Result<(), CommitError> {
-        Ok(())
-    }
-
-    async fn confirm(&self, _: u32) -> Result<(), CommitError> {
-        Ok(())
-    }
-
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         self.0.write_unsynced(&[batch]).map_err(|error| CommitError::Uncertain(error.to_string()))
     }

@@ -98,18 +98,6 @@ pub struct SimulatedLog {
 
 #[async_trait]
 impl Log for SimulatedLog {
-    async fn take_over(&self, _: u32) -> Result<(), CommitError> {
-        Ok(())
-    }
-
-    async fn catch_up(&self, _: u32) -> Result<(), CommitError> {
-        Ok(())
-    }
-
-    async fn confirm(&self, _: u32) -> Result<(), CommitError> {
-        Ok(())
-    }
-
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let doubt = || CommitError::Uncertain("the disk does not say".into());
         let (fate, before, after) = lock(&self.world).commit_fate();

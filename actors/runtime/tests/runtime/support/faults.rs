@@ -108,18 +108,6 @@ pub struct FlakyLog {
 
 #[async_trait]
 impl Log for FlakyLog {
-    async fn take_over(&self, _: u32) -> Result<(), CommitError> {
-        Ok(())
-    }
-
-    async fn catch_up(&self, _: u32) -> Result<(), CommitError> {
-        Ok(())
-    }
-
-    async fn confirm(&self, _: u32) -> Result<(), CommitError> {
-        Ok(())
-    }
-
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         self.faults.commits.fetch_add(1, Ordering::Relaxed);
         let mut held = self.faults.held.subscribe();
