@@ -2,7 +2,7 @@
 
 use coffer_domain::time::Timestamp;
 use coffer_ports::{
-    changelog::{Changelog, Chunk},
+    changelog::Changelog,
     log::{Batch, Log, Space, Write},
 };
 
@@ -27,19 +27,23 @@ pub enum MoveError {
     Commit(#[from] coffer_ports::log::CommitError),
     #[error("the store follows the changelog {0} already")]
     Follows(String),
-    #[error("the changelog {0} has had an owner: it holds another state, which would be mixed with this one")]
+    #[error(
+        "the changelog {0} has had an owner, or a move that did not end: it holds other rows, which would be mixed with these"
+    )]
     InUse(String),
 }
 
-/// Writes all rows of the store to a changelog that nobody has owned yet; from then on the store follows it. Ended half-way
-/// it can be begun again. Returns how many rows there are.
+/// Writes all rows of the store to an empty changelog; from then on the store follows it. Returns how many rows there are.
+///
+/// Ended half-way it leaves the store as it was, and a changelog to be deleted: rows that were there at the first attempt,
+/// and have gone since, would come back.
 pub async fn to_changelog(store: &Store, changelog: &dyn Changelog, now: Timestamp) -> Result<usize, MoveError> {
     let identity = changelog.identity().await?;
     if let Some(known) = store.follows()? {
         return Err(MoveError::Follows(known));
     }
     for partition in 0..PARTITIONS {
-        if has_owner(changelog, partition).await? {
+        if has_rows(changelog, partition).await? {
             return Err(MoveError::InUse(identity));
         }
     }
@@ -62,7 +66,6 @@ pub async fn to_changelog(store: &Store, changelog: &dyn Changelog, now: Timesta
             changelog.append(&batch).await?;
         }
     }
-    // The epochs last: with them the changelog has an owner.
     let mut marked = follows::mark(&identity);
     for partition in 0..PARTITIONS {
         let epoch = rows::encode(&store.epoch(partition)?);
@@ -91,15 +94,8 @@ pub async fn to_store(store: &Store, log: &ReplicatedLog) -> Result<(), MoveErro
     Ok(store.write(&[Batch { writes, ..Batch::default() }])?)
 }
 
-async fn has_owner(changelog: &dyn Changelog, partition: u32) -> Result<bool, MoveError> {
+async fn has_rows(changelog: &dyn Changelog, partition: u32) -> Result<bool, MoveError> {
     let extent = changelog.extent(partition).await?;
     let mut chunks = changelog.read(partition, extent.start).await?;
-    let epoch = keys::epoch(partition);
-    while let Some(chunk) = chunks.recv().await {
-        let Chunk { writes, .. } = chunk?;
-        if writes.iter().any(|write| write.space == Space::Meta && write.key == epoch) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(chunks.recv().await.transpose()?.is_some())
 }
