@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.coffer import Coffer
+from harness.kafka import Bed
 
 # Every Coffer of the test that runs now, so that a failure can show their logs.
 RUNNING: list[Coffer] = []
@@ -27,6 +28,15 @@ def bin_dir() -> Path:
     directory = Path(os.environ.get("COFFER_BIN_DIR") or target / "debug")
     assert shutil.which("coffer", path=directory), f"no coffer in {directory}: run ops/test e2e, which builds it"
     return directory
+
+
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+    """A Kafka of one broker; a module that needs another test bed has a fixture of its own."""
+    bed = Bed(tmp_path_factory.mktemp("kafka"), 1)
+    bed.up()
+    yield bed
+    bed.do("down", "--wipe")
 
 
 @pytest.fixture(scope="module")

@@ -19,14 +19,6 @@ HOUR_MS = 3_600_000
 FOUND_AGAIN_TIMEOUT_S = 90
 
 
-@pytest.fixture(scope="module")
-def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
-    bed = Bed(tmp_path_factory.mktemp("kafka"), 1)
-    bed.up()
-    yield bed
-    bed.do("down", "--wipe")
-
-
 @pytest.fixture
 def served(bin_dir: Path, bed: Bed) -> Iterator[Served]:
     coffer = Served(bin_dir)
