@@ -139,6 +139,7 @@ impl OnePartition {
             link: LinkParts { vault: vault.clone(), outgoing, metrics: metrics.clone() },
             dispatcher: Dispatcher::new(outside::connectors(), vault, metrics, tokio::runtime::Handle::current()),
             clock: clock.clone(),
+            node: "bench".into(),
         };
         let (inbox, messages) = mpsc::channel(INBOX);
         let (sender, partition) = (inbox.downgrade(), partition_of(tenant));

@@ -42,11 +42,19 @@ pub(crate) async fn authenticate(
         Ok(caller) => {
             let is_mgmt = request.match_info().unprocessed().starts_with("/mgmt/");
             let admitted = shim.limiter.admit(caller.tenant(), request.method(), is_mgmt, Instant::now());
-            request.extensions_mut().insert(caller);
-            match admitted {
-                Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
-                Err(standing) => Ok(request.error_response(Error::rate_limited(standing))),
+            request.extensions_mut().insert(caller.clone());
+            if let Err(standing) = admitted {
+                return Ok(request.error_response(Error::rate_limited(standing)));
             }
+            // Operators are shown what all tenants have; the catalogue is nobody's.
+            let fresh = match request.match_info().unprocessed() {
+                path if path.starts_with("/flavors") || path.starts_with("/datastores") => Ok(()),
+                _ => shim.control.fresh((!is_mgmt).then(|| caller.tenant())).await,
+            };
+            if let Err(unavailable) = fresh {
+                return Ok(request.error_response(Error::from(unavailable)));
+            }
+            Ok(next.call(request).await?.map_into_boxed_body())
         }
         Err(error) => Ok(request.error_response(error)),
     }

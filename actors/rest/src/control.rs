@@ -17,7 +17,8 @@ use coffer_domain::{
 
 /// The door to the partitions (commands) and to their stores (reads).
 ///
-/// Reads are look-ups in the local store: they may block for microseconds and never for the network.
+/// Reads are look-ups in the local store: they may block for microseconds and never for the network. Before those of a
+/// request comes [`ControlPlane::fresh`].
 #[async_trait]
 pub trait ControlPlane: Send + Sync + 'static {
     /// Decides and commits the command; resolves after the commit. Dropping the future does not undo the command.
@@ -32,6 +33,10 @@ pub trait ControlPlane: Send + Sync + 'static {
         command: CommandId,
         limit: Duration,
     ) -> Option<Result<(), String>>;
+
+    /// Returns when what is read of this tenant from now on, or of all tenants without one, has all that was answered to
+    /// anybody before. Waits for the network where the tenant's partition is another node's, some seconds at most.
+    async fn fresh(&self, tenant: Option<&TenantId>) -> Result<(), Unavailable>;
 
     /// An instance of this tenant; another tenant's does not exist.
     fn instance(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<InstanceView>, Unavailable>;

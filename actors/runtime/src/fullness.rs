@@ -10,8 +10,18 @@ use prometheus::{
 use crate::metrics::{BOUNDED_LIMIT, BOUNDED_USED};
 
 /// The things of this component, by the label `thing`.
-pub const THINGS: [&str; 8] =
-    [PARTITION_INBOX, LOG_QUEUE, OUTGOING, TELEMETRY_QUEUE, EFFECT_SLOTS, ENDED_TASKS, LOG_GROUP, EXPORTED_INSTANCES];
+pub const THINGS: [&str; 10] = [
+    PARTITION_INBOX,
+    LOG_QUEUE,
+    OUTGOING,
+    TELEMETRY_QUEUE,
+    EFFECT_SLOTS,
+    ENDED_TASKS,
+    LOG_GROUP,
+    EXPORTED_INSTANCES,
+    STANDBY_READERS,
+    FORWARDED,
+];
 
 /// Inputs that wait for a partition.
 pub const PARTITION_INBOX: &str = "partition_inbox";
@@ -27,6 +37,10 @@ pub const TELEMETRY_QUEUE: &str = "telemetry_queue";
 pub const EFFECT_SLOTS: &str = "effect_slots";
 /// Ended tasks that a partition remembers.
 pub const ENDED_TASKS: &str = "ended_tasks";
+/// Readers that wait for a partition of another node to be as new as its log.
+pub const STANDBY_READERS: &str = "standby_readers";
+/// Commands and questions to other nodes that wait for their answer.
+pub const FORWARDED: &str = "forwarded";
 /// Instances whose own metrics are exported.
 pub const EXPORTED_INSTANCES: &str = "exported_instances";
 

@@ -4,6 +4,7 @@
 //! * [`local_log`] – the log of a single host: one synced write per batch;
 //! * [`replicated_log`] – the log of several hosts: a changelog that a cluster keeps;
 //! * [`move_log`] – from one of them to the other;
+//! * [`nodes`] – several nodes that share the partitions;
 //! * [`partition`] – one writer for its tenants: decide, commit, apply, answer, dispatch – in this order;
 //! * [`instances`] – one actor per instance, asked within that order;
 //! * [`runner`] – the loop that feeds a partition;
@@ -32,6 +33,7 @@ pub mod link;
 pub mod local_log;
 pub mod metrics;
 pub mod move_log;
+pub mod nodes;
 pub mod partition;
 pub mod post;
 pub mod replicated_log;

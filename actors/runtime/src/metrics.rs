@@ -52,6 +52,23 @@ const STORE_WIPES: Described = Described::counter(
     &[],
     "Partitions whose rows were removed and built up anew, as the store had not followed the changelog for too long.",
 );
+const PARTITIONS_OWNED: Described =
+    Described::gauge("coffer_partitions_owned", &[], "Partitions that are this node's own.");
+const PARTITIONS_RELEASED: Described = Described::counter(
+    "coffer_partitions_released_total",
+    &[],
+    "Partitions that were this node's own and are not any more.",
+);
+const TAKE_OVERS_FAILED: Described = Described::counter(
+    "coffer_take_overs_failed_total",
+    &[],
+    "Times that a partition could not be taken over, which is tried again.",
+);
+const COMMANDS_FORWARDED: Described = Described::counter(
+    "coffer_commands_forwarded_total",
+    &["result"],
+    "Commands that were handed to the node that owns their partition, by what it said: `accepted` or why not.",
+);
 const AGENT_MESSAGES: Described =
     Described::counter("coffer_agent_messages_total", &[], "Messages of agents that were taken in.");
 const AGENT_MESSAGES_REFUSED: Described = Described::counter(
@@ -133,6 +150,10 @@ pub fn described() -> Vec<Described> {
         PARTITIONS_LOADED,
         CHANGELOG_ROWS,
         STORE_WIPES,
+        PARTITIONS_OWNED,
+        PARTITIONS_RELEASED,
+        TAKE_OVERS_FAILED,
+        COMMANDS_FORWARDED,
         AGENT_MESSAGES,
         AGENT_MESSAGES_REFUSED,
         AGENT_MESSAGES_DROPPED,
@@ -173,6 +194,11 @@ pub struct Metrics {
     pub partitions_loaded: IntCounter,
     pub changelog_rows: IntCounter,
     pub store_wipes: IntCounter,
+    pub partitions_owned: IntGauge,
+    pub partitions_released: IntCounter,
+    pub take_overs_failed: IntCounter,
+    /// The result is `accepted` or the rejection's kind.
+    pub commands_forwarded: IntCounterVec,
     pub agent_messages: IntCounter,
     pub agent_messages_refused: IntCounterVec,
     pub agent_messages_dropped: IntCounter,
@@ -219,6 +245,10 @@ impl Metrics {
             partitions_loaded: register.counter(&PARTITIONS_LOADED)?,
             changelog_rows: register.counter(&CHANGELOG_ROWS)?,
             store_wipes: register.counter(&STORE_WIPES)?,
+            partitions_owned: register.gauge(&PARTITIONS_OWNED)?,
+            partitions_released: register.counter(&PARTITIONS_RELEASED)?,
+            take_overs_failed: register.counter(&TAKE_OVERS_FAILED)?,
+            commands_forwarded: register.counters(&COMMANDS_FORWARDED)?,
             agent_messages: register.counter(&AGENT_MESSAGES)?,
             agent_messages_refused: register.counters(&AGENT_MESSAGES_REFUSED)?,
             agent_messages_dropped: register.counter(&AGENT_MESSAGES_DROPPED)?,

@@ -395,9 +395,10 @@ fn outcome_border(considered: &Considered, effect: &EffectId) -> Option<(&'stati
     awaited.then(|| (operation.kind.as_str(), operation.step.as_str()))
 }
 
-type Verdict = Result<Accepted, Rejection>;
+pub(crate) type Verdict = Result<Accepted, Rejection>;
 
-fn label(verdict: &Verdict) -> &'static str {
+/// The verdict as a metric's label.
+pub(crate) fn label(verdict: &Verdict) -> &'static str {
     match verdict {
         Ok(_) => "accepted",
         Err(rejection) => match rejection.kind {

@@ -3,7 +3,11 @@
 //!
 //! What is applied need not be synced: after a power cut the changelog says it again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use coffer_domain::time::{DAY, Millis};
@@ -36,6 +40,8 @@ pub struct ReplicatedLog {
     applier: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
+    /// Partitions whose place in the changelog was looked at since it was opened.
+    placed: Mutex<BTreeSet<u32>>,
 }
 
 impl ReplicatedLog {
@@ -56,27 +62,48 @@ impl ReplicatedLog {
             (None, false) => return Err(OpenError::OwnState),
             (None, true) => store.write(&[follows::mark(&identity)])?,
         }
-        Ok(Self { changelog, store, applier, clock, metrics })
+        Ok(Self { changelog, store, applier, clock, metrics, placed: Mutex::default() })
     }
 
-    /// Applies what the changelog says from where the store stands.
+    /// Applies what the changelog says from where the store stands, having looked whether it stands well.
     async fn follow(&self, partition: u32) -> Result<(), CommitError> {
         let extent = self.changelog.extent(partition).await.map_err(unread)?;
         let from = self.start(partition, extent).await?;
+        let began = Instant::now();
+        let rows = self.apply_all(partition, from, Some(extent.end)).await?;
+        ChangelogFollowed { partition, rows, seconds: began.elapsed().as_secs_f64() }.emit(&self.metrics);
+        self.placed.lock().unwrap_or_else(PoisonError::into_inner).insert(partition);
+        Ok(())
+    }
+
+    /// The same for a store that was brought up to date a moment ago: nothing is told, and nothing looked at first.
+    async fn follow_on(&self, partition: u32) -> Result<(), CommitError> {
+        let position = self.store.position(partition).map_err(|error| CommitError::Refused(error.to_string()))?;
+        let from = position.map_or(0, |position| position.next_offset);
+        let rows = self.apply_all(partition, from, None).await.inspect_err(|_| {
+            self.placed.lock().unwrap_or_else(PoisonError::into_inner).remove(&partition);
+        })?;
+        self.metrics.changelog_rows.inc_by(rows as u64);
+        Ok(())
+    }
+
+    /// Applies what there is from an offset on, and tells how far it is on the way to `end`. Returns the number of rows.
+    async fn apply_all(&self, partition: u32, from: i64, end: Option<i64>) -> Result<usize, CommitError> {
         let mut chunks = self.changelog.read(partition, from).await.map_err(unread)?;
-        let (mut rows, mut told_at, began) = (0, Instant::now(), Instant::now());
+        let (mut rows, mut told_at) = (0, Instant::now());
         while let Some(chunk) = chunks.recv().await {
             let Chunk { writes, next_offset } = chunk.map_err(unread)?;
             rows += writes.len();
             self.apply(Batch { partition, writes, ..Batch::default() }, next_offset).await?;
-            if told_at.elapsed() >= TELL_INTERVAL {
+            if let Some(end) = end
+                && told_at.elapsed() >= TELL_INTERVAL
+            {
                 told_at = Instant::now();
-                let percent = (next_offset - from) * 100 / (extent.end - from).max(1);
+                let percent = (next_offset - from) * 100 / (end - from).max(1);
                 tracing::info!(partition, rows, percent, "the store follows the changelog");
             }
         }
-        ChangelogFollowed { partition, rows, seconds: began.elapsed().as_secs_f64() }.emit(&self.metrics);
-        Ok(())
+        Ok(rows)
     }
 
     /// Where to read on; a store that was away for too long begins anew.
@@ -118,7 +145,8 @@ impl Log for ReplicatedLog {
     }
 
     async fn catch_up(&self, partition: u32) -> Result<(), CommitError> {
-        self.follow(partition).await
+        let is_placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner).contains(&partition);
+        if is_placed { self.follow_on(partition).await } else { self.follow(partition).await }
     }
 
     /// Writes down that it lives, which whoever was replaced cannot.

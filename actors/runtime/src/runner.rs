@@ -28,7 +28,10 @@ use crate::{
     dispatcher::{Dispatcher, Ownership},
     link::{LinkParts, Links},
     partition::{Accepted, Item, Partition, Parts, StepError, Stepped},
-    store::{keys, rows},
+    store::{
+        keys,
+        rows::{self, OwnerRow},
+    },
 };
 use ended::EndedTasks;
 use reload::load;
@@ -75,6 +78,8 @@ pub struct RunnerParts {
     pub link: LinkParts,
     pub dispatcher: Arc<Dispatcher>,
     pub clock: Arc<dyn Clock>,
+    /// What this node is called.
+    pub node: Arc<str>,
 }
 
 /// One partition at work.
@@ -133,9 +138,11 @@ impl Runner {
         log.take_over(partition).await.map_err(failed)?;
         let last = store.epoch(partition).map_err(|error| RunnerError::Step { partition, reason: error.into() })?;
         let epoch = last + 1;
-        let row = Write { space: Space::Meta, key: keys::epoch(partition), value: Some(rows::encode(&epoch)) };
-        let batch = Batch { partition, writes: vec![row], ..Batch::default() };
-        log.commit(batch).await.map_err(failed)?;
+        let row = |key, value| Write { space: Space::Meta, key, value: Some(value) };
+        let owner = OwnerRow { node: parts.node.to_string(), since: parts.clock.now() };
+        let writes =
+            vec![row(keys::epoch(partition), rows::encode(&epoch)), row(keys::owner(partition), rows::encode(&owner))];
+        log.commit(Batch { partition, writes, ..Batch::default() }).await.map_err(failed)?;
         Ok(Ownership { partition, epoch })
     }
 

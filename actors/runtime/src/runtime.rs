@@ -1,7 +1,7 @@
 //! Starts all partitions and is the handle that the server wires up: submit, watch, read.
 
 mod epochs;
-mod intake;
+pub(crate) mod intake;
 mod topics;
 
 use std::{sync::Arc, time::Duration};
@@ -18,38 +18,58 @@ use coffer_domain::{
 };
 use coffer_ports::{
     changelog::Changelog,
-    log::Log,
+    log::{CommitError, Log},
+    membership::Membership,
     telemetry::Happening,
     transport::{Delivery, Start, Transport},
 };
-use coffer_protocol::topics::TELEMETRY;
-use tokio::sync::{mpsc, oneshot};
+use coffer_protocol::topics::{COMMANDS, TELEMETRY};
+use futures_util::future::try_join_all;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 use crate::{
     borders::Borders,
     clock::Clock,
     dispatcher::{Connectors, Dispatcher},
-    fullness,
     link::LinkParts,
     local_log::LocalLog,
     metrics::Metrics,
+    nodes::{
+        Cluster, desk,
+        forward::{Forwarder, Wire},
+        members::{self, Feeds},
+        seat::{Order, Seat},
+    },
     partition::{Accepted, Parts},
-    post::{self, Reports},
+    post,
     replicated_log::{self, ReplicatedLog},
     room_watch,
-    runner::{INBOX, Message, Runner, RunnerError, RunnerParts},
+    runner::{Message, RunnerError, RunnerParts},
     store::{Journal, Store, StoreError, room::Standing},
     telemetry::ReadFailed,
     vault::Vault,
 };
 
 pub use epochs::raise_epochs;
-pub use topics::{changelog_topic, topics};
+pub use topics::{changelog_topic, cluster_topics, topics};
 
 /// Partitions of a deployment: fixed for life, since the key's hash decides where a tenant is.
 pub const PARTITIONS: u32 = 16;
 /// How long a client waits for a place in a partition's inbox and for the commit.
 const SUBMIT_LIMIT: Duration = Duration::from_secs(10);
+/// How long a reader waits for the rows of another node's partition to be as new as its log, and between two looks whose it
+/// is while that changes.
+const FRESH_LIMIT: Duration = Duration::from_secs(3);
+const FRESH_LOOK: Duration = Duration::from_millis(20);
+/// How long a log may not be readable before a node gives up its start, and between two tries.
+const FIRST_CATCH_UP_LIMIT: Duration = Duration::from_secs(30);
+const FIRST_CATCH_UP_RETRY: Duration = Duration::from_millis(200);
+/// How long a node that leaves waits for the group to take its partitions, and between two looks.
+const LEAVE_LIMIT: Duration = Duration::from_secs(30);
+const LEAVE_LOOK: Duration = Duration::from_millis(20);
 
 /// What a runtime is made of.
 pub struct Config {
@@ -62,8 +82,8 @@ pub struct Config {
     pub catalogue: Arc<Catalogue>,
     pub limits: Arc<Limits>,
     pub metrics: Metrics,
-    /// What the store follows; it is the truth itself when there is none.
-    pub changelog: Option<Arc<dyn Changelog>>,
+    /// The nodes that share the partitions, and what their stores follow; the store is the truth itself when there is none.
+    pub cluster: Option<Cluster>,
     /// Whether commands are taken from the topic `coffer.commands`, where whoever reaches the broker may write.
     pub open_intake: bool,
 }
@@ -84,25 +104,36 @@ pub enum StartError {
     #[error("the broker cannot be read: {0}")]
     Transport(#[from] coffer_ports::Error),
     #[error(transparent)]
-    Runner(#[from] RunnerError),
+    Behind(#[from] CommitError),
 }
 
-/// All partitions at work. Cheap to clone.
+/// All partitions at this node. Cheap to clone.
 #[derive(Clone)]
 pub struct Runtime {
     store: Arc<Store>,
-    inboxes: Arc<Vec<mpsc::Sender<Message>>>,
+    seats: Arc<Vec<Arc<Seat>>>,
+    /// Until the last keeper has ended.
+    keepers: watch::Sender<()>,
+    shared: Option<Arc<Shared>>,
     metrics: Metrics,
+}
+
+/// What there is besides where partitions are shared with other nodes.
+struct Shared {
+    membership: Arc<dyn Membership>,
+    forwarder: Forwarder,
 }
 
 /// Ends with the first partition that fails, or when all have stopped.
 pub type Failure = mpsc::Receiver<RunnerError>;
 
 impl Runtime {
-    /// Takes all partitions over and returns when they work. Must be called within an actix system on a multi-thread-capable host.
+    /// Returns when this node works: all partitions are its own, or those that the group gives it are and the others are as
+    /// new as their logs. Must be called within an actix system on a multi-thread-capable host.
     pub async fn start(config: Config) -> Result<(Self, Failure), StartError> {
         let metrics = config.metrics;
-        let log = open_log(&config.store, config.changelog, &config.clock, &metrics).await?;
+        let changelog = config.cluster.as_ref().map(|cluster| cluster.changelog.clone());
+        let log = open_log(&config.store, changelog, &config.clock, &metrics).await?;
         let dispatcher = Dispatcher::new(
             config.connectors,
             config.vault.clone(),
@@ -110,84 +141,149 @@ impl Runtime {
             tokio::runtime::Handle::current(),
         );
         let partition_parts = Parts {
-            log,
+            log: log.clone(),
             store: config.store.clone(),
             borders: config.borders,
             catalogue: config.catalogue,
             limits: config.limits,
             metrics: metrics.clone(),
         };
+        let node: Arc<str> = config.cluster.as_ref().map_or("local", |cluster| &cluster.node).into();
+        // Whoever joins is not far behind.
+        try_join_all((0..PARTITIONS).map(|partition| first_catch_up(&*log, partition))).await?;
 
-        // Before the partitions challenge their agents: no answer is missed.
-        let telemetry = config.transport.subscribe(&[TELEMETRY.to_owned()], Start::Latest).await?;
         let (failed, failure) = mpsc::channel(PARTITIONS as usize);
-        let mut inboxes = Vec::new();
-        let mut take_overs = Vec::new();
+        let (keepers, kept) = watch::channel(());
         let arbiters = start_arbiters();
+        let mut seats = Vec::new();
         for partition in 0..PARTITIONS {
-            let (sender, inbox) = mpsc::channel(INBOX);
-            post::watch(&metrics.bounded, fullness::PARTITION_INBOX, &sender);
             let outgoing = post::outgoing(config.transport.clone(), metrics.clone());
             let parts = RunnerParts {
                 partition: partition_parts.clone(),
                 link: LinkParts { vault: config.vault.clone(), outgoing, metrics: metrics.clone() },
                 dispatcher: dispatcher.clone(),
                 clock: config.clock.clone(),
+                node: node.clone(),
             };
-            let (failed, weak) = (failed.clone(), sender.downgrade());
-            let (taken_over, is_taken_over) = oneshot::channel::<()>();
+            let (seat, keeper) = Seat::new(partition, parts, config.cluster.is_some());
+            let (failed, kept) = (failed.clone(), kept.clone());
             arbiters[partition as usize % arbiters.len()].spawn(async move {
                 let mut end = End { failed, error: Some(RunnerError::Panicked { partition }) };
-                let owned = Runner::own(partition, &parts).await;
-                end.error = match owned.and_then(|ownership| Runner::load(ownership, parts, inbox, weak)) {
-                    Ok(runner) => {
-                        // Nobody waits once another partition has failed.
-                        let _ = taken_over.send(());
-                        runner.run().await.err()
-                    }
-                    Err(error) => Some(error),
-                };
+                end.error = keeper.run().await.err();
+                drop(kept);
             });
-            inboxes.push(sender);
-            take_overs.push(is_taken_over);
+            seats.push(seat);
         }
-        for is_taken_over in take_overs {
-            // One that failed says why through `failure`.
-            let _ = is_taken_over.await;
-        }
-        let runtime = Self { store: config.store, inboxes: Arc::new(inboxes), metrics: metrics.clone() };
-        let watched = runtime.clone();
-        let (store, watching) = (runtime.store.clone(), metrics.clone());
-        tokio::spawn(async move { room_watch::watch(store, watching, watched.ended()).await });
-        runtime.read_telemetry(telemetry, &metrics);
-        if config.open_intake {
-            runtime.read_commands(&config.transport, config.vault, metrics).await?;
+        let transport = config.transport;
+        let wire = Wire { transport, vault: config.vault, clock: config.clock, metrics: metrics.clone() };
+        let shared = match &config.cluster {
+            Some(Cluster { membership, .. }) => {
+                let forwarder = Forwarder::start(wire.clone(), &metrics.bounded).await?;
+                Some(Arc::new(Shared { membership: membership.clone(), forwarder }))
+            }
+            None => None,
+        };
+        let (store, seats) = (config.store, Arc::new(seats));
+        let runtime = Self { store, seats, keepers, shared, metrics: metrics.clone() };
+        let (store, watched) = (runtime.store.clone(), runtime.clone());
+        tokio::spawn(async move { room_watch::watch(store, metrics, watched.ended()).await });
+        match config.cluster {
+            Some(Cluster { membership, .. }) => runtime.join(membership, wire, config.open_intake).await?,
+            None => runtime.own_all(wire, config.open_intake).await?,
         }
         Ok((runtime, failure))
     }
 
+    /// Has this node own everything.
+    async fn own_all(&self, wire: Wire, open_intake: bool) -> Result<(), StartError> {
+        // Before the partitions challenge their agents: no answer is missed.
+        let telemetry = wire.transport.subscribe(&[TELEMETRY.to_owned()], Start::Latest).await?;
+        let mut working = Vec::new();
+        for seat in self.seats.iter() {
+            let (works, is_working) = oneshot::channel();
+            seat.order(Order::Take { works }).await;
+            working.push(is_working);
+        }
+        for is_working in working {
+            // One that failed says why through `failure`.
+            let _ = is_working.await;
+        }
+        self.read_telemetry(telemetry);
+        if open_intake {
+            self.read_commands(&wire).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes what the group gives.
+    async fn join(&self, membership: Arc<dyn Membership>, wire: Wire, open_intake: bool) -> Result<(), StartError> {
+        let feeds = Feeds::default();
+        self.read_telemetry(wire.transport.subscribe_to(TELEMETRY, feeds.telemetry.subscribe()).await?);
+        let commands = wire.transport.subscribe_to(COMMANDS, feeds.commands.subscribe()).await?;
+        let desks = desk::Parts { runtime: self.clone(), membership: membership.clone(), wire, is_open: open_intake };
+        let (runtime, mut ended) = (self.clone(), commands);
+        let changes = membership.join().await?;
+        let (joined, is_joined) = oneshot::channel();
+        tokio::spawn(members::follow(changes, self.seats.clone(), feeds, joined));
+        tokio::spawn(async move {
+            tokio::select! {
+                () = desk::read(&mut ended, desks) => {}
+                () = runtime.ended() => {}
+            }
+        });
+        let _ = is_joined.await;
+        Ok(())
+    }
+
     /// Commits a command. The answer comes after the commit. While the disk is almost full only deletes are taken, and
-    /// what helps them.
+    /// what helps them. Where the partition is another node's, that one decides.
     pub async fn submit(&self, envelope: Envelope) -> Result<Accepted, Rejection> {
-        let busy = |message: &str| Rejection::new(RejectionKind::Busy, message);
+        let begun = Instant::now();
+        let answer = tokio::time::timeout(SUBMIT_LIMIT, self.submit_here(&envelope)).await;
+        match (answer, &self.shared) {
+            (Ok(Some(answer)), _) => answer,
+            // By its id it is decided once, also when it was decided here after all.
+            (Ok(None), Some(shared)) => {
+                let seat = self.seat_of(&envelope.tenant).clone();
+                let answer = shared.forwarder.submit(envelope, SUBMIT_LIMIT.saturating_sub(begun.elapsed())).await?;
+                // Whoever is told so may look at once.
+                let shown = fresh(shared, &seat).await;
+                shown.map_err(|reason| {
+                    let message = format!("The request was recorded, and cannot be shown now: {reason}.");
+                    Rejection::new(RejectionKind::Busy, message)
+                })?;
+                Ok(answer)
+            }
+            (Ok(None), None) => Err(Rejection::new(RejectionKind::Busy, "The control plane is stopping.")),
+            (Err(_), _) => {
+                let message = "The request was not recorded in time; look whether it was done.";
+                Err(Rejection::new(RejectionKind::Busy, message))
+            }
+        }
+    }
+
+    /// The answer of a partition that is this node's own; `None` when it is not, or ceases to be.
+    async fn submit_here(&self, envelope: &Envelope) -> Option<Result<Accepted, Rejection>> {
+        let seat = self.seat_of(&envelope.tenant);
+        let inbox = seat.inbox()?;
         match self.store.room().standing() {
             Standing::Low(_) if matches!(envelope.command, Command::Delete | Command::ResetStatus { .. }) => {}
             standing => {
                 if let Some(refusal) = standing.refusal() {
-                    return Err(Rejection::new(RejectionKind::NoRoom, refusal));
+                    return Some(Err(Rejection::new(RejectionKind::NoRoom, refusal)));
                 }
             }
         }
         let (answer, answered) = oneshot::channel();
-        let inbox = self.inbox(&envelope.tenant);
-        let message = Message::Command { envelope: Box::new(envelope), answer };
-        let submitted = async {
-            inbox.send(message).await.map_err(|_| busy("The control plane is stopping."))?;
-            answered.await.map_err(|_| busy("The control plane is stopping."))?
-        };
-        tokio::time::timeout(SUBMIT_LIMIT, submitted)
-            .await
-            .unwrap_or_else(|_| Err(busy("The request was not recorded in time; look whether it was done.")))
+        inbox.send(Message::Command { envelope: Box::new(envelope.clone()), answer }).await.ok()?;
+        drop(inbox);
+        let answer = answered.await.ok()?;
+        let is_lost = self.shared.is_some() && !seat.is_taken();
+        // The next owner can say more than that it was not written, or that nobody knows.
+        match answer {
+            Err(Rejection { kind: RejectionKind::Busy | RejectionKind::NoRoom, .. }) if is_lost => None,
+            answer => Some(answer),
+        }
     }
 
     /// Why new orders are refused now; `None` while they are taken.
@@ -203,13 +299,45 @@ impl Runtime {
         command: CommandId,
         limit: Duration,
     ) -> Option<Result<(), String>> {
+        match &self.shared {
+            Some(shared) if !self.seat_of(tenant).is_taken() => {
+                shared.forwarder.settled(tenant, instance, command, limit).await
+            }
+            _ => self.settled_here(tenant, instance, command, limit).await,
+        }
+    }
+
+    /// The same of a partition that is this node's own.
+    pub(crate) async fn settled_here(
+        &self,
+        tenant: &TenantId,
+        instance: InstanceId,
+        command: CommandId,
+        limit: Duration,
+    ) -> Option<Result<(), String>> {
         let (ended, result) = oneshot::channel();
         let message = Message::Watch { tenant: tenant.clone(), instance, command, ended };
         let waited = async {
-            self.inbox(tenant).send(message).await.ok()?;
+            self.seat_of(tenant).inbox()?.send(message).await.ok()?;
             result.await.ok()
         };
         tokio::time::timeout(limit, waited).await.ok().flatten()
+    }
+
+    /// Returns when what is read of a tenant from now on has all that was committed before. Errors: why that cannot be said.
+    pub async fn fresh(&self, tenant: &TenantId) -> Result<(), String> {
+        match &self.shared {
+            Some(shared) => fresh(shared, self.seat_of(tenant)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same for all tenants.
+    pub async fn everyone_fresh(&self) -> Result<(), String> {
+        match &self.shared {
+            Some(shared) => try_join_all(self.seats.iter().map(|seat| fresh(shared, seat))).await.map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     pub fn instance(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<InstanceView>, StoreError> {
@@ -289,18 +417,27 @@ impl Runtime {
         read.inspect_err(|error| ReadFailed { error }.emit(&self.metrics))
     }
 
-    /// Ends every partition after what it has in its inbox; returns when all have ended.
+    /// Ends every partition after what it has in its inbox; returns when all have ended. Other nodes get what was shared
+    /// with them.
     pub async fn stop(&self) {
-        for inbox in self.inboxes.iter() {
-            let _ = inbox.send(Message::Stop).await;
+        if let Some(shared) = &self.shared {
+            shared.membership.leave();
+            let left = async {
+                while self.seats.iter().any(|seat| seat.is_taken()) {
+                    tokio::time::sleep(LEAVE_LOOK).await;
+                }
+            };
+            // Who is not let go of in time is put out.
+            let _ = tokio::time::timeout(LEAVE_LIMIT, left).await;
+        }
+        for seat in self.seats.iter() {
+            seat.order(Order::Stop).await;
         }
         self.ended().await;
     }
 
     async fn ended(&self) {
-        for inbox in self.inboxes.iter() {
-            inbox.closed().await;
-        }
+        self.keepers.closed().await;
     }
 
     /// The next delivery; none any more when the partitions have ended, so that the store is let go of.
@@ -311,27 +448,56 @@ impl Runtime {
         }
     }
 
-    fn inbox(&self, tenant: &TenantId) -> &mpsc::Sender<Message> {
-        &self.inboxes[partition_of(tenant) as usize]
+    /// A partition's seat at this node.
+    pub(crate) fn seat(&self, partition: u32) -> Option<&Arc<Seat>> {
+        self.seats.get(partition as usize)
     }
 
-    fn read_telemetry(&self, mut deliveries: mpsc::Receiver<Delivery>, metrics: &Metrics) {
+    fn seat_of(&self, tenant: &TenantId) -> &Arc<Seat> {
+        &self.seats[partition_of(tenant) as usize]
+    }
+
+    /// Hands each report to its partition, as far as that is this node's own.
+    fn read_telemetry(&self, mut deliveries: mpsc::Receiver<Delivery>) {
         let runtime = self.clone();
-        let inboxes = (0..).zip(self.inboxes.iter());
-        let reports: Vec<Reports> =
-            inboxes.map(|(partition, inbox)| Reports::new(partition, inbox.clone(), metrics.clone())).collect();
         tokio::spawn(async move {
             while let Some(delivery) = runtime.next(&mut deliveries).await {
                 match delivery {
                     Delivery::Record(record) => {
                         let Some(tenant) = record.key.clone().map(TenantId) else { continue };
-                        reports[partition_of(&tenant) as usize].take(record);
+                        if let Some(reports) = runtime.seat_of(&tenant).reports() {
+                            reports.take(record);
+                        }
                     }
-                    Delivery::Reconnected => reports.iter().for_each(Reports::reconnected),
+                    Delivery::Begun { .. } => {}
+                    Delivery::Reconnected => {
+                        let taken = runtime.seats.iter().filter_map(|seat| seat.reports());
+                        taken.for_each(|reports| reports.reconnected());
+                    }
                 }
             }
         });
     }
+}
+
+/// Returns when a partition's rows are as new as its log was at the time of the call.
+async fn fresh(shared: &Shared, seat: &Seat) -> Result<(), String> {
+    let following = async {
+        loop {
+            // What is committed is in the owner's store before anybody is told.
+            if seat.is_taken() && shared.membership.is_current() {
+                return Ok(());
+            }
+            if !seat.is_taken()
+                && let Some(followed) = seat.follow().await
+            {
+                return followed;
+            }
+            tokio::time::sleep(FRESH_LOOK).await;
+        }
+    };
+    let late = |_| Err("it is not known in time whether another node has changed something".to_owned());
+    tokio::time::timeout(FRESH_LIMIT, following).await.unwrap_or_else(late)
 }
 
 /// Tells how a partition ended, also when it panicked.
@@ -363,6 +529,18 @@ async fn open_log(
         }
         (None, None) => Ok(Arc::new(LocalLog::start(store.clone(), &metrics.bounded)?)),
         (None, Some(known)) => Err(StartError::Follows(known)),
+    }
+}
+
+/// A log may need a moment before it can be read: its topic was made just now, or its brokers are being rolled.
+async fn first_catch_up(log: &dyn Log, partition: u32) -> Result<(), CommitError> {
+    let deadline = Instant::now() + FIRST_CATCH_UP_LIMIT;
+    loop {
+        match log.catch_up(partition).await {
+            Err(error) if Instant::now() < deadline => tracing::debug!(partition, %error, "the log is not read yet"),
+            caught_up => return caught_up,
+        }
+        tokio::time::sleep(FIRST_CATCH_UP_RETRY).await;
     }
 }
 

@@ -4,12 +4,14 @@
 //! are exact; lines are throttled per happening ([`coffer_ports::telemetry::Throttles`]).
 
 mod agents;
+mod nodes;
 mod orders;
 mod stored;
 
 use coffer_ports::telemetry::Happening;
 
 pub use agents::*;
+pub use nodes::*;
 pub use orders::*;
 pub use stored::*;
 
@@ -25,6 +27,9 @@ pub const HAPPENINGS: &[&str] = &[
     PartitionLoaded::NAME,
     ChangelogFollowed::NAME,
     StoreWiped::NAME,
+    PartitionReleased::NAME,
+    TakeOverFailed::NAME,
+    CommandForwarded::NAME,
     AgentEnrolled::NAME,
     SessionOpened::NAME,
     AgentSilent::NAME,

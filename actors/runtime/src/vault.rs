@@ -15,6 +15,7 @@ use coffer_protocol::{
 /// Purposes: each has a subkey of its own.
 const PASSWORD: &str = "password";
 const SERVER_KEY: &str = "server-key";
+const MESSAGE: &str = "message";
 
 /// Why a sealed secret could not be opened. It says nothing of the content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +62,15 @@ impl Vault {
     pub fn open_server_key(&self, server_key: &ServerKey) -> Result<Key, VaultError> {
         let bytes = self.open(SERVER_KEY, &server_key.wrapped, &server_key.key_id)?;
         <[u8; 32]>::try_from(bytes).map(Key::from_bytes).map_err(|_| VaultError::Form)
+    }
+
+    /// Seals what one node says to another on a topic.
+    pub fn seal_message(&self, topic: &str, message: &[u8]) -> Sealed {
+        self.seal(MESSAGE, topic, message)
+    }
+
+    pub fn open_message(&self, sealed: &Sealed, topic: &str) -> Result<Vec<u8>, VaultError> {
+        self.open(MESSAGE, sealed, topic)
     }
 
     /// Whether this key opens a secret, whatever it is for.

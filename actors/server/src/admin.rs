@@ -90,7 +90,9 @@ fn kind(operation: Operation) -> OperationKind {
 /// The provider `local` of a state directory; the agent is the program beside this one unless another is named.
 pub fn local_config(state: &StateDir, agent_program: Option<PathBuf>) -> std::io::Result<LocalConfig> {
     let program = env::current_exe()?;
+    // As one name for all who share it: nodes on one host see the same root.
     let root = state.local();
+    let root = root.canonicalize().unwrap_or(root);
     Ok(LocalConfig {
         agent_program: agent_program.unwrap_or_else(|| program.with_file_name("coffer-agent")),
         supervisor_command: vec![program.into(), "local-supervisor".into(), "--root".into(), root.clone().into()],

@@ -6,11 +6,12 @@
 use std::{io, path::PathBuf, sync::Arc};
 
 use coffer_kafka::{
-    Bootstrap as ClientBootstrap, EmbeddedBroker, KafkaChangelog, KafkaTransport, prepare_topics, write_bootstrap_file,
+    Bootstrap as ClientBootstrap, EmbeddedBroker, KafkaChangelog, KafkaGroup, KafkaTransport, prepare_topics,
+    write_bootstrap_file,
 };
 use coffer_ports::{changelog::Changelog, telemetry::Bounded};
 use coffer_protocol::{boot::Bootstrap as AgentBootstrap, topics};
-use coffer_runtime::runtime;
+use coffer_runtime::{nodes::Cluster, runtime};
 
 use crate::{
     config::{self, LogKind},
@@ -23,14 +24,14 @@ const CLIENT_ID: &str = "coffer";
 /// Where records go.
 pub enum Broker {
     Embedded { broker: Option<EmbeddedBroker>, file: PathBuf },
-    External { servers: String, log: LogKind },
+    External { servers: String, config: config::Broker },
 }
 
 impl Broker {
     /// Starts the embedded broker, or takes the external one as it is. Blocks for some milliseconds.
     pub fn start(config: &config::Broker, state: &StateDir) -> Result<Self, Box<dyn std::error::Error>> {
         match &config.bootstrap_servers {
-            Some(servers) => Ok(Self::External { servers: servers.clone(), log: config.log }),
+            Some(servers) => Ok(Self::External { servers: servers.clone(), config: config.clone() }),
             None => {
                 let file = state.bootstrap();
                 let broker = start_embedded(&file)?;
@@ -43,15 +44,21 @@ impl Broker {
     /// takes to answer.
     pub async fn prepare(&self) -> Result<(), Box<dyn std::error::Error>> {
         match self {
-            Self::External { servers, log } => prepare_all(servers, *log).await,
+            Self::External { servers, config } => prepare_all(servers, config.log).await,
             Self::Embedded { .. } => Ok(()),
         }
     }
 
-    /// Where the store's rows come from, when that is not the store.
-    pub fn changelog(&self) -> Option<Arc<dyn Changelog>> {
+    /// The nodes that share what the cluster keeps, when it keeps what is committed.
+    pub fn cluster(&self) -> Option<Cluster> {
         match self {
-            Self::External { servers, log: LogKind::Kafka } => Some(changelog_at(servers)),
+            Self::External { servers, config } if config.log == LogKind::Kafka => {
+                let session = config.session_timeout();
+                let group = Arc::new(KafkaGroup::new(servers, CLIENT_ID, topics::NODES, topics::COMMANDS, session));
+                let changelog = KafkaChangelog::new(servers, CLIENT_ID, topics::STATE).in_group(group.clone());
+                let node = config.node.clone().unwrap_or_else(host_name);
+                Some(Cluster { changelog: Arc::new(changelog), membership: group, node })
+            }
             Self::External { .. } | Self::Embedded { .. } => None,
         }
     }
@@ -93,7 +100,11 @@ impl Broker {
     }
 }
 
-/// The changelog of the cluster at `servers`.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The changelog of the cluster at `servers`, for whoever works on it while no node does.
 pub fn changelog_at(servers: &str) -> Arc<dyn Changelog> {
     Arc::new(KafkaChangelog::new(servers, CLIENT_ID, topics::STATE))
 }
@@ -102,7 +113,7 @@ pub fn changelog_at(servers: &str) -> Arc<dyn Changelog> {
 pub async fn prepare_all(servers: &str, log: LogKind) -> Result<(), Box<dyn std::error::Error>> {
     let mut topics = runtime::topics();
     if log == LogKind::Kafka {
-        topics.push(runtime::changelog_topic());
+        topics.extend(runtime::cluster_topics());
     }
     let servers = servers.to_owned();
     let made = tokio::task::spawn_blocking(move || prepare_topics(&servers, CLIENT_ID, &topics)).await??;

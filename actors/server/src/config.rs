@@ -2,7 +2,9 @@
 
 use std::{
     fs,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use coffer_domain::quota::Limits;
@@ -45,6 +47,11 @@ pub struct Broker {
     pub bootstrap_servers: Option<String>,
     /// Where what is committed is kept.
     pub log: LogKind,
+    /// With the log in Kafka: how long a node may be silent before its partitions go to others, in ms. Less than 6000 needs
+    /// a `group.min.session.timeout.ms` of the brokers that allows it.
+    pub session_timeout_ms: Option<u32>,
+    /// What this node is called, for people; the host's name when absent.
+    pub node: Option<String>,
     /// Whether commands are taken from the topic `coffer.commands` as they come. Only for a broker that nobody else
     /// can reach.
     pub open_intake: bool,
@@ -61,14 +68,28 @@ pub enum LogKind {
     Kafka,
 }
 
+/// Shorter ones than these take a busy host for a dead one; longer ones keep tenants waiting.
+const SESSION_TIMEOUTS_MS: RangeInclusive<u32> = 1_000..=60_000;
+
 impl Broker {
     fn check(&self) -> Result<(), String> {
-        match (self.log, &self.bootstrap_servers) {
-            (LogKind::Kafka, None) => {
-                Err("broker.log: \"kafka\" needs broker.bootstrap_servers, as the embedded broker forgets".into())
-            }
+        if self.log == LogKind::Kafka && self.bootstrap_servers.is_none() {
+            return Err("broker.log: \"kafka\" needs broker.bootstrap_servers, as the embedded broker forgets".into());
+        }
+        match self.session_timeout_ms {
+            Some(timeout) if !SESSION_TIMEOUTS_MS.contains(&timeout) => Err(format!(
+                "broker.session_timeout_ms: {timeout} is not within {} and {}",
+                SESSION_TIMEOUTS_MS.start(),
+                SESSION_TIMEOUTS_MS.end()
+            )),
             _ => Ok(()),
         }
+    }
+
+    /// How long a node may be silent.
+    pub fn session_timeout(&self) -> Duration {
+        let configured = self.session_timeout_ms.map(|timeout| Duration::from_millis(timeout.into()));
+        configured.unwrap_or(coffer_kafka::SESSION_TIMEOUT)
     }
 }
 
@@ -78,6 +99,8 @@ impl Broker {
 pub struct Provider {
     /// The program `coffer-agent`; the one beside `coffer` when absent.
     pub agent_program: Option<PathBuf>,
+    /// Where instances are kept; `local` below `state_dir` when absent. Nodes on one host share it.
+    pub directory: Option<PathBuf>,
 }
 
 /// The table `[catalogue]`.

@@ -53,6 +53,14 @@ impl ControlPlane for Control {
         self.runtime.settled(tenant, instance, command, limit).await
     }
 
+    async fn fresh(&self, tenant: Option<&TenantId>) -> Result<(), Unavailable> {
+        let fresh = match tenant {
+            Some(tenant) => self.runtime.fresh(tenant).await,
+            None => self.runtime.everyone_fresh().await,
+        };
+        fresh.map_err(|reason| Unavailable(format!("What is stored cannot be shown now: {reason}.")))
+    }
+
     fn instance(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<InstanceView>, Unavailable> {
         self.runtime.instance(tenant, id).map_err(unavailable)
     }

@@ -98,6 +98,9 @@ fn run(mut config: Config, mode: &Mode) -> CommandResult {
     let state = StateDir::at(config.state_dir.clone());
     let _lock = state.open()?;
     state.check_restored()?;
+    if let Some(directory) = &config.provider.directory {
+        state.share_local(directory)?;
+    }
     let catalogue = Arc::new(catalogue::load(config.catalogue.file.as_deref())?);
     let key = keys::load(&state.deployment_key(), &state.store())?;
     identity::need_users(&config.identity, &state, mode.dev)?;
@@ -189,7 +192,7 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
         catalogue: catalogue.clone(),
         limits: limits.clone(),
         metrics,
-        changelog: broker.changelog(),
+        cluster: broker.cluster(),
         open_intake: config.broker.open_intake,
     })
     .await?;

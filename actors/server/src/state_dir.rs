@@ -37,6 +37,8 @@ pub enum StateDirError {
     NotOurs(PathBuf),
     #[error("a restore into {0} was interrupted: repeat it (coffer admin restore), or remove {0}/restore.partial")]
     Restoring(PathBuf),
+    #[error("{0} is a directory of its own already, and cannot be {1}: move what is in it there, and remove it")]
+    NotShared(PathBuf, PathBuf),
     #[error("name a --state-dir: neither XDG_STATE_HOME nor HOME is set")]
     NoHome,
 }
@@ -174,6 +176,17 @@ impl StateDir {
     /// Root of the provider `local`.
     pub fn local(&self) -> PathBuf {
         self.0.join("local")
+    }
+
+    /// Has [`Self::local`] be this directory, which other nodes on the host share.
+    pub fn share_local(&self, directory: &Path) -> Result<(), StateDirError> {
+        let local = self.local();
+        match fs::read_link(&local) {
+            Ok(target) if target == directory => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            _ => return Err(StateDirError::NotShared(local, directory.to_owned())),
+        }
+        std::os::unix::fs::symlink(directory, &local).map_err(|error| StateDirError::Io(local, error))
     }
 
     /// Where agents read the address of the embedded broker.

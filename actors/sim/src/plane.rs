@@ -170,5 +170,6 @@ fn parts(
         link: LinkParts { vault: locked.vault.clone(), outgoing, metrics },
         dispatcher,
         clock: locked.desk.clock.clone(),
+        node: format!("life {life}").into(),
     }
 }

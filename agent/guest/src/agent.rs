@@ -96,6 +96,7 @@ async fn listen(transport: Arc<dyn Transport>, topic: String, mut inbox: Inbox, 
         while let Some(delivery) = deliveries.recv().await {
             match delivery {
                 Delivery::Reconnected => session.enrol(),
+                Delivery::Begun { .. } => {}
                 Delivery::Record(record) => {
                     if let Some(opened) = inbox.receive(&record) {
                         dispatch(opened, &session, &intake);

@@ -10,6 +10,14 @@ pub const TELEMETRY: &str = "coffer.telemetry";
 /// What partitions have committed, a row a record; by partition, not by key.
 pub const STATE: &str = "coffer.state";
 
+/// Answers of a partition's owner to other nodes, sealed; without a key.
+pub const ANSWERS: &str = "coffer.answers";
+/// The group by which nodes share out the partitions: those of [`COMMANDS`].
+pub const NODES: &str = "coffer.nodes";
+
+/// Record header of what a node asks on the topic of commands: the value is sealed.
+pub const ASKED_HEADER: &str = "coffer-asked";
+
 /// Record header with the id of the key that a sealed message was made with: an agent skips the messages of its
 /// neighbours in the cell without parsing them.
 pub const KEY_ID_HEADER: &str = "coffer-key-id";

@@ -45,7 +45,7 @@ pub fn serve(home: &Path) -> Result<(), Failure> {
             catalogue: catalogue.clone(),
             limits: limits.clone(),
             metrics: Metrics::new(&registry)?,
-            changelog: None,
+            cluster: None,
             open_intake: false,
         })
         .await?;

@@ -6,7 +6,10 @@
 mod reader;
 pub(crate) mod writer;
 
-use std::{collections::HashMap, sync::Mutex, sync::PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use coffer_ports::{
@@ -16,8 +19,9 @@ use coffer_ports::{
 };
 use tokio::sync::mpsc;
 
-use crate::{address::Address, client::new_admin, error::from_kafka};
-use writer::Writer;
+use crate::{address::Address, client::new_admin, error::from_kafka, group::KafkaGroup};
+use reader::Readers;
+use writer::{Writer, WriterParts};
 
 /// How long the cluster may take for one question.
 const QUESTION_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
@@ -27,6 +31,8 @@ pub struct KafkaChangelog {
     address: Address,
     client_id: String,
     topic: String,
+    group: Option<Arc<KafkaGroup>>,
+    readers: Arc<Readers>,
     writers: Mutex<HashMap<u32, Writer>>,
 }
 
@@ -35,7 +41,17 @@ impl KafkaChangelog {
     /// partition for each of ours.
     pub fn new(servers: &str, client_id: &str, topic: &str) -> Self {
         let address = Address { generation: 0, servers: servers.into() };
-        Self { address, client_id: client_id.to_owned(), topic: topic.to_owned(), writers: Mutex::default() }
+        let (client_id, topic) = (client_id.to_owned(), topic.to_owned());
+        let readers = Arc::new(Readers::new(address.clone(), &client_id, &topic));
+        Self { address, client_id, topic, group: None, readers, writers: Mutex::default() }
+    }
+
+    /// Has the first batch after each fence taken from the partition's assignee in this group alone: who was assigned it
+    /// once, and slept since, puts the new owner out for a moment, and no more.
+    #[must_use]
+    pub fn in_group(mut self, group: Arc<KafkaGroup>) -> Self {
+        self.group = Some(group);
+        self
     }
 
     fn writer(&self, partition: u32) -> std::io::Result<Writer> {
@@ -43,7 +59,15 @@ impl KafkaChangelog {
         if let Some(writer) = writers.get(&partition) {
             return Ok(writer.clone());
         }
-        let writer = Writer::start(self.address.clone(), &self.client_id, &self.topic, partition)?;
+        let parts = WriterParts {
+            address: self.address.clone(),
+            client_id: self.client_id.clone(),
+            topic: self.topic.clone(),
+            partition,
+            group: self.group.clone(),
+            readers: self.readers.clone(),
+        };
+        let writer = Writer::start(parts)?;
         writers.insert(partition, writer.clone());
         Ok(writer)
     }
@@ -71,8 +95,8 @@ impl Changelog for KafkaChangelog {
     }
 
     async fn extent(&self, partition: u32) -> Result<Extent> {
-        let (address, client_id, topic) = (self.address.clone(), self.client_id.clone(), self.topic.clone());
-        blocking(move || reader::extent(&address, &client_id, &topic, partition)).await
+        let readers = self.readers.clone();
+        blocking(move || readers.extent(partition)).await
     }
 
     async fn append(&self, batch: &Batch) -> Result<i64, CommitError> {
@@ -81,8 +105,8 @@ impl Changelog for KafkaChangelog {
     }
 
     async fn read(&self, partition: u32, from: i64) -> Result<mpsc::Receiver<Result<Chunk>>> {
-        let consumer = reader::open(&self.address, &self.client_id, &self.topic, partition, from)?;
-        reader::start(consumer, from).map_err(|error| no_thread(&error))
+        let consumer = self.readers.open(partition, from)?;
+        self.readers.start(consumer, from).map_err(|error| no_thread(&error))
     }
 }
 

@@ -3,7 +3,7 @@
 //! One set of numbers for the control plane and for agents: it has to suit an agent that shares a small guest with
 //! its engine.
 
-use std::{ops::Deref, sync::Arc, thread};
+use std::{ops::Deref, sync::Arc, thread, time::Duration};
 
 use coffer_ports::Result;
 use rdkafka::{
@@ -136,6 +136,11 @@ const TRANSACTION_RETRY_MS: u32 = 2;
 /// Fetched ahead when a changelog is read, in KiB, and by one fetch.
 const CHANGELOG_QUEUE_KIB: u32 = 16 * 1024;
 const CHANGELOG_FETCH_BYTES: u32 = 8 * 1024 * 1024;
+/// The end of a changelog is known when a fetch finds nothing: somebody waits for it.
+const END_WAIT_MAX_MS: u32 = 1;
+
+/// Heartbeats of a member of a group in the time that the cluster waits for one: several may be late or lost.
+const HEARTBEATS: u32 = 6;
 
 /// A producer of transactions under this id.
 pub(crate) fn changelog_producer(
@@ -160,6 +165,26 @@ pub(crate) fn changelog_producer(
     config.create_with_context(context).map_err(|error| from_kafka("create a producer", &error))
 }
 
+/// A member of a group that shares out partitions. It reads no records.
+pub(crate) fn group_member<C: ConsumerContext>(
+    address: &Address,
+    client_id: &str,
+    group: &str,
+    session: Duration,
+    context: C,
+) -> Result<BaseConsumer<C>> {
+    let mut config = config(address, client_id);
+    config
+        .set("group.id", group)
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("session.timeout.ms", session.as_millis().to_string())
+        .set("heartbeat.interval.ms", (session / HEARTBEATS).as_millis().to_string())
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("queued.max.messages.kbytes", "1");
+    config.create_with_context(context).map_err(|error| from_kafka("create a consumer", &error))
+}
+
 /// A reader of what is committed in a changelog, which is told where it ends.
 pub(crate) fn changelog_reader(address: &Address, client_id: &str) -> Result<BaseConsumer> {
     let mut config = config(address, client_id);
@@ -171,7 +196,7 @@ pub(crate) fn changelog_reader(address: &Address, client_id: &str) -> Result<Bas
         .set("auto.offset.reset", "error")
         .set("isolation.level", "read_committed")
         .set("enable.partition.eof", "true")
-        .set("fetch.wait.max.ms", FETCH_WAIT_MAX_MS.to_string())
+        .set("fetch.wait.max.ms", END_WAIT_MAX_MS.to_string())
         .set("fetch.error.backoff.ms", "100")
         .set("fetch.max.bytes", CHANGELOG_FETCH_BYTES.to_string())
         .set("max.partition.fetch.bytes", CHANGELOG_FETCH_BYTES.to_string())

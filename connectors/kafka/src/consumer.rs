@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long one question to the broker (metadata, watermarks) may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two questions for a topic that is not there yet.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -72,6 +72,7 @@ fn positions(consumer: &Consumer, topics: &[String], start: Start) -> Result<Top
                         .map_err(|error| from_kafka(&what, &error))?;
                     Offset::Offset(end)
                 }
+                Start::Offset(offset) => Offset::Offset(offset),
             };
             positions.add_partition_offset(topic, partition, offset).map_err(|error| from_kafka(&what, &error))?;
         }

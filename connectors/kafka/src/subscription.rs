@@ -66,14 +66,20 @@ pub(crate) async fn subscribe(
             _ = address.changed() => {}
         }
     };
+    let (deliveries, receiver) = deliveries(bounded);
+    let subscription = Subscription { client_id: client_id.to_owned(), topics: topics.to_vec(), address, deliveries };
+    tokio::spawn(subscription.run(consumer));
+    Ok(receiver)
+}
+
+/// The way to a subscriber.
+pub(crate) fn deliveries(bounded: &Bounded) -> (mpsc::Sender<Delivery>, mpsc::Receiver<Delivery>) {
     let (deliveries, receiver) = mpsc::channel(CHANNEL_RECORDS);
     let weak = deliveries.downgrade();
     bounded.register(KAFKA_RECEIVED, CHANNEL_RECORDS, move || {
         weak.upgrade().map(|deliveries| CHANNEL_RECORDS - deliveries.capacity())
     });
-    let subscription = Subscription { client_id: client_id.to_owned(), topics: topics.to_vec(), address, deliveries };
-    tokio::spawn(subscription.run(consumer));
-    Ok(receiver)
+    (deliveries, receiver)
 }
 
 impl Subscription {
@@ -144,7 +150,7 @@ impl Subscription {
 
 /// The broker has nothing at the offset that we would read next: it has forgotten, or we were too slow for its
 /// retention. Either way records are missing.
-fn is_position_lost(error: &KafkaError) -> bool {
+pub(crate) fn is_position_lost(error: &KafkaError) -> bool {
     matches!(
         error,
         KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)

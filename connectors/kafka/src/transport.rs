@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use coffer_ports::{
     Error, ErrorKind, Result,
     telemetry::Bounded,
-    transport::{Delivery, Outgoing, Start, Transport},
+    transport::{Delivery, Outgoing, Positions, Start, Transport},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     address::{AddressReceiver, Bootstrap, follow},
+    chosen::subscribe_to,
     client::PRODUCER_QUEUE_RECORDS,
     sender::Sender,
     subscription::subscribe,
@@ -71,5 +72,9 @@ impl Transport for KafkaTransport {
 
     async fn subscribe(&self, topics: &[String], start: Start) -> Result<mpsc::Receiver<Delivery>> {
         subscribe(self.address.clone(), &self.client_id, topics, start, &self.bounded).await
+    }
+
+    async fn subscribe_to(&self, topic: &str, wanted: watch::Receiver<Positions>) -> Result<mpsc::Receiver<Delivery>> {
+        Ok(subscribe_to(self.address.clone(), &self.client_id, topic, wanted, &self.bounded))
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     error::OrFail,
     files::{read_json, remove_file, sync_parent, write_json},
     layout::{InstanceId, Layout},
+    lock::ChangesLock,
     spec::{RECORD_VERSION, instances_in},
 };
 
@@ -49,6 +50,8 @@ pub(crate) struct Allocator {
 }
 
 struct State {
+    /// The count of changes, by all processes, that `given` is up to date with.
+    changes: u64,
     given: BTreeMap<InstanceId, Ipv4Addr>,
     /// Where to look next. Going round, a released address rests for as long as possible: a client that still has it
     /// in its configuration must not end up at another tenant's database.
@@ -58,21 +61,17 @@ struct State {
 impl Allocator {
     /// Reads what was given out before.
     pub(crate) fn open(layout: &Layout) -> Result<Self> {
-        let mut given = BTreeMap::new();
-        for instance in instances_in(&layout.addresses())? {
-            if let Some(record) = read_json::<Record>(&layout.address(instance))? {
-                given.insert(instance, record.ip);
-            }
-        }
+        let (changes, given) = given_out(layout, &mut ChangesLock::take(layout)?)?;
         let (slot, first) = range_of(layout.root());
         let last = given.values().filter_map(|ip| index_of(slot, *ip)).max();
-        let state = State { given, cursor: last.map_or(first, |last| last + 1) };
+        let state = State { changes, given, cursor: last.map_or(first, |last| last + 1) };
         Ok(Self { layout: layout.clone(), slot, state: Mutex::new(state) })
     }
 
     /// The instance's address; a new one, on disk before this returns, if it has none.
     pub(crate) fn ensure(&self, instance: InstanceId, tenant: &str) -> Result<Ipv4Addr> {
         let mut state = self.state();
+        let mut lock = self.current(&mut state)?;
         if let Some(ip) = state.given.get(&instance) {
             return Ok(*ip);
         }
@@ -86,6 +85,7 @@ impl Allocator {
             let record = Record { version: RECORD_VERSION, tenant: tenant.to_owned(), ip };
             write_json(&self.layout.address(instance), &record, 0o600)?;
             state.given.insert(instance, ip);
+            self.changed(&mut state, &mut lock)?;
             return Ok(ip);
         }
         let message = format!(
@@ -96,22 +96,51 @@ impl Allocator {
         Err(Error::new(ErrorKind::Exhausted, "local.no_free_address", message))
     }
 
-    pub(crate) fn get(&self, instance: InstanceId) -> Option<Ipv4Addr> {
-        self.state().given.get(&instance).copied()
+    /// The instance's address, if it has one.
+    pub(crate) fn get(&self, instance: InstanceId) -> Result<Option<Ipv4Addr>> {
+        recorded(&self.layout, instance)
     }
 
     pub(crate) fn release(&self, instance: InstanceId) -> Result<()> {
         let mut state = self.state();
+        let mut lock = self.current(&mut state)?;
         let path = self.layout.address(instance);
         remove_file(&path)?;
         sync_parent(&path)?;
         state.given.remove(&instance);
-        Ok(())
+        self.changed(&mut state, &mut lock)
+    }
+
+    /// Keeps other processes from changing anything, and knows what they have changed.
+    fn current(&self, state: &mut State) -> Result<ChangesLock> {
+        let mut lock = ChangesLock::take(&self.layout)?;
+        if lock.changes().or_fail("read", &self.layout.changes_lock())? != state.changes {
+            (state.changes, state.given) = given_out(&self.layout, &mut lock)?;
+        }
+        Ok(lock)
+    }
+
+    /// Has other processes know that something was changed.
+    fn changed(&self, state: &mut State, lock: &mut ChangesLock) -> Result<()> {
+        state.changes += 1;
+        lock.set_changes(state.changes).or_fail("write", &self.layout.changes_lock())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// All addresses that were given out, with the count of changes that this is of.
+fn given_out(layout: &Layout, lock: &mut ChangesLock) -> Result<(u64, BTreeMap<InstanceId, Ipv4Addr>)> {
+    let changes = lock.changes().or_fail("read", &layout.changes_lock())?;
+    let mut given = BTreeMap::new();
+    for instance in instances_in(&layout.addresses())? {
+        if let Some(record) = read_json::<Record>(&layout.address(instance))? {
+            given.insert(instance, record.ip);
+        }
+    }
+    Ok((changes, given))
 }
 
 /// The user and group id of the guest at this address: as unique on the host as the address is.

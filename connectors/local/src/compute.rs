@@ -87,7 +87,7 @@ fn order(shared: &Shared, instance: InstanceId, request: &ServerRequest) -> Resu
         let message = format!("server {instance} needs the volume {}, which is not there", spec.volume_id);
         return Err(Error::new(ErrorKind::NotFound, "local.no_volume", message));
     }
-    let _change = shared.change();
+    let _change = shared.change()?;
     match ServerSpec::read(layout, instance)? {
         Some(existing) if existing == spec => return Ok(()),
         Some(existing) if existing.desired == Desired::Absent => {
@@ -109,7 +109,7 @@ fn order(shared: &Shared, instance: InstanceId, request: &ServerRequest) -> Resu
 fn resize(shared: &Shared, instance: InstanceId, request: &ResizeRequest) -> Result<()> {
     let layout = &shared.layout;
     shared.check_owner(instance, &request.owner.tenant)?;
-    let _change = shared.change();
+    let _change = shared.change()?;
     let existing = ServerSpec::read(layout, instance)?.filter(|spec| spec.desired == Desired::Running);
     let Some(existing) = existing else {
         let message = format!("there is no server {instance}");
@@ -127,21 +127,24 @@ fn resize(shared: &Shared, instance: InstanceId, request: &ResizeRequest) -> Res
 /// Writes down that a server is to go; false when this tenant has none.
 fn order_removal(shared: &Shared, instance: InstanceId, tenant: &str) -> Result<bool> {
     let layout = &shared.layout;
-    let _change = shared.change();
+    let _change = shared.change()?;
     if !layout.server(instance).exists() || shared.is_foreign(instance, tenant)? {
         return Ok(false);
     }
-    let mut spec = ServerSpec::read(layout, instance)?.unwrap_or_else(|| ServerSpec {
-        version: RECORD_VERSION,
-        tenant: tenant.to_owned(),
-        desired: Desired::Running,
-        flavor_id: String::new(),
-        vcpus: 0,
-        memory_mib: 0,
-        address: String::new(),
-        volume_id: String::new(),
-        uid: shared.user(instance),
-    });
+    let mut spec = match ServerSpec::read(layout, instance)? {
+        Some(spec) => spec,
+        None => ServerSpec {
+            version: RECORD_VERSION,
+            tenant: tenant.to_owned(),
+            desired: Desired::Running,
+            flavor_id: String::new(),
+            vcpus: 0,
+            memory_mib: 0,
+            address: String::new(),
+            volume_id: String::new(),
+            uid: shared.user(instance)?,
+        },
+    };
     if spec.desired == Desired::Absent {
         return Ok(true);
     }

@@ -104,6 +104,10 @@ impl Layout {
         self.server(instance).join("agent.log")
     }
 
+    pub(crate) fn changes_lock(&self) -> PathBuf {
+        self.root.join("changes.lock")
+    }
+
     pub(crate) fn supervisor_lock(&self) -> PathBuf {
         self.root.join("supervisor.lock")
     }

@@ -18,6 +18,7 @@
 //! servers/INSTANCE/server.json     what is to run; written last, so that it is the commit point
 //! servers/INSTANCE/boot.json       first-boot data, secret, readable by the guest only
 //! servers/INSTANCE/agent.log       output of agent and engine
+//! changes.lock                     held by whoever changes any of this
 //! supervisor.{lock,fifo,log}       one supervisor per root, how to wake it, what it says
 //! ```
 //!
@@ -31,6 +32,7 @@ mod files;
 pub mod identity;
 pub mod inventory;
 mod layout;
+mod lock;
 mod network;
 pub mod processes;
 mod provider;

@@ -16,6 +16,7 @@ use crate::{
     error::OrFail,
     files::{OwnerId, ensure_directory, install_program, read_json},
     layout::{InstanceId, Layout},
+    lock::ChangesLock,
     spec::Owned,
     supervisor::handle::SupervisorHandle,
 };
@@ -23,7 +24,7 @@ use crate::{
 /// How to run instances on this host.
 #[derive(Debug, Clone)]
 pub struct LocalConfig {
-    /// Directory that holds everything; created if it is missing. It belongs to one Coffer.
+    /// Directory that holds everything; created if it is missing. It belongs to one Coffer, be it of several nodes.
     pub root: PathBuf,
     /// The `coffer-agent` program. It is copied under the root when the provider is opened.
     pub agent_program: PathBuf,
@@ -81,8 +82,10 @@ impl LocalProvider {
 }
 
 impl Shared {
-    pub(crate) fn change(&self) -> MutexGuard<'_, ()> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Keeps everybody else, in this process and others, from changing files of volumes and servers.
+    pub(crate) fn change(&self) -> Result<(MutexGuard<'_, ()>, ChangesLock)> {
+        let guard = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok((guard, ChangesLock::take(&self.layout)?))
     }
 
     /// Mode of a directory that we own and a guest walks through.
@@ -118,9 +121,9 @@ impl Shared {
     }
 
     /// The same, for an instance that may have no address any more.
-    pub(crate) fn user(&self, instance: InstanceId) -> OwnerId {
+    pub(crate) fn user(&self, instance: InstanceId) -> Result<OwnerId> {
         let ip = self.addresses.get(instance)?;
-        self.separate_users.then(|| guest_uid(ip))
+        Ok(ip.filter(|_| self.separate_users).map(guest_uid))
     }
 }
 

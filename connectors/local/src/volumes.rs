@@ -37,7 +37,7 @@ impl Volumes for LocalProvider {
         let (shared, instance) = (self.shared.clone(), InstanceId::parse(&owner.instance)?);
         let tenant = owner.tenant.clone();
         blocking(move || {
-            let _change = shared.change();
+            let _change = shared.change()?;
             let mut record = existing(&shared, instance, &tenant)?;
             if record.size_gib < size_gib {
                 record.size_gib = size_gib;
@@ -74,7 +74,7 @@ fn ensure(shared: &Shared, instance: InstanceId, record: &Record) -> Result<()> 
     shared.check_owner(instance, &record.tenant)?;
     let user = shared.ensure_user(instance, &record.tenant)?;
     let layout = &shared.layout;
-    let _change = shared.change();
+    let _change = shared.change()?;
     ensure_directory(&layout.volume(instance), shared.passage_mode(), None)?;
     ensure_directory(&layout.data(instance), 0o700, user)?;
     let path = layout.volume_record(instance);

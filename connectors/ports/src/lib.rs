@@ -5,6 +5,7 @@
 //! * [`transport`] – records to and from a Kafka-protocol broker;
 //! * [`log`] – committing a partition's batch;
 //! * [`changelog`] – what was committed, kept by a cluster;
+//! * [`membership`] – which partitions are a node's own;
 //! * [`telemetry`] – what every component tells of itself: happenings, metrics, fullness;
 //! * [`error`] – the one error type of all adapters.
 //!
@@ -16,6 +17,7 @@ pub mod cloud;
 pub mod error;
 pub mod identity;
 pub mod log;
+pub mod membership;
 pub mod telemetry;
 pub mod transport;
 

@@ -1,11 +1,11 @@
 //! Records to and from a Kafka-protocol broker, as bytes.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use crate::Result;
+use crate::{Error, ErrorKind, Result};
 
 /// A record to send. The broker's partition follows from the key by [Kafka's murmur2], or is 0 without one.
 ///
@@ -53,12 +53,30 @@ pub enum Start {
     Earliest,
     /// After the newest record as of now: what is sent once `subscribe` has returned is received.
     Latest,
+    /// At this offset, or where the partition begins or ends when it does not have it.
+    Offset(i64),
+}
+
+/// Partitions of a topic to read.
+pub type Positions = BTreeMap<i32, Place>;
+
+/// Where a partition is begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub start: Start,
+    /// A partition that is read already is begun again when this is another number.
+    pub turn: u64,
 }
 
 /// What a subscription yields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
     Record(Incoming),
+    /// What follows of this partition is of this turn ([`Place`]): where its reader was told to begin.
+    Begun {
+        partition: i32,
+        turn: u64,
+    },
     /// The broker was lost and another one (or the same one, empty) was found: records may be missing, offsets start
     /// anew, and whoever waits for an answer should ask again.
     Reconnected,
@@ -74,4 +92,13 @@ pub trait Transport: Send + Sync {
     /// Reads all partitions of these topics, without a consumer group, until the receiver is dropped. The channel is
     /// bounded: a slow reader slows the fetching, it loses nothing.
     async fn subscribe(&self, topics: &[String], start: Start) -> Result<mpsc::Receiver<Delivery>>;
+
+    /// Reads the partitions of a topic that are wanted at the time, until the receiver or the sender of the wishes is
+    /// dropped. Those that stay wanted are read on where they were. Errors: `Internal` where partitions are not shared
+    /// out among nodes, and nobody asks.
+    async fn subscribe_to(&self, topic: &str, wanted: watch::Receiver<Positions>) -> Result<mpsc::Receiver<Delivery>> {
+        let _ = wanted;
+        let message = format!("{topic} cannot be read by partitions here");
+        Err(Error::new(ErrorKind::Internal, "transport.no_partitions", message))
+    }
 }

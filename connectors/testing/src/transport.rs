@@ -118,6 +118,6 @@ async fn subscribe(transport: &dyn Transport, topic: &str, start: Start) -> mpsc
 async fn next(deliveries: &mut mpsc::Receiver<Delivery>) -> Incoming {
     match timeout(DEADLINE, deliveries.recv()).await.expect("a delivery in time").expect("an open subscription") {
         Delivery::Record(record) => record,
-        Delivery::Reconnected => panic!("nobody has taken the broker away"),
+        other => panic!("a record, and not {other:?}: nobody has taken the broker away"),
     }
 }

@@ -223,6 +223,10 @@ fn apply(view: &mut InstanceView, command: &Command) -> Result<(), Rejection> {
 
 #[async_trait]
 impl ControlPlane for Memory {
+    async fn fresh(&self, _: Option<&TenantId>) -> Result<(), Unavailable> {
+        Ok(())
+    }
+
     async fn submit(&self, envelope: Envelope) -> Result<(), Rejection> {
         if let Some(refusal) = self.refusal.lock().unwrap().take() {
             return Err(refusal);

@@ -1,6 +1,6 @@
 //! Commands of outside producers, from the topic `coffer.commands`.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use coffer_domain::{
     command::{Command, Envelope},
@@ -9,12 +9,12 @@ use coffer_domain::{
 };
 use coffer_ports::{
     telemetry::Happening,
-    transport::{Delivery, Incoming, Start, Transport},
+    transport::{Delivery, Incoming, Start},
 };
 use coffer_protocol::topics;
 
 use super::{Runtime, StartError};
-use crate::{metrics::Metrics, partition::Accepted, telemetry::IntakeRefused, vault::Vault};
+use crate::{nodes::forward::Wire, partition::Accepted, telemetry::IntakeRefused, vault::Vault};
 
 /// Bytes of a tenant's id, and of a producer's other words, at most.
 const MAX_TENANT: usize = 64;
@@ -23,14 +23,9 @@ const MAX_WORDS: usize = 255;
 const INTAKE_RETRY: Duration = Duration::from_secs(1);
 
 impl Runtime {
-    pub(super) async fn read_commands(
-        &self,
-        transport: &Arc<dyn Transport>,
-        vault: Arc<Vault>,
-        metrics: Metrics,
-    ) -> Result<(), StartError> {
-        let mut deliveries = transport.subscribe(&[topics::COMMANDS.to_owned()], Start::Earliest).await?;
-        let runtime = self.clone();
+    pub(super) async fn read_commands(&self, wire: &Wire) -> Result<(), StartError> {
+        let mut deliveries = wire.transport.subscribe(&[topics::COMMANDS.to_owned()], Start::Earliest).await?;
+        let (runtime, vault, metrics) = (self.clone(), wire.vault.clone(), wire.metrics.clone());
         tokio::spawn(async move {
             while let Some(delivery) = runtime.next(&mut deliveries).await {
                 let Delivery::Record(record) = delivery else { continue };
@@ -51,11 +46,11 @@ impl Runtime {
     }
 
     /// Submits until there is an answer that repeating would not change. Ends with a refusal when the partitions end.
-    async fn submit_until_decided(&self, envelope: Envelope) -> Result<Accepted, Rejection> {
+    pub(crate) async fn submit_until_decided(&self, envelope: Envelope) -> Result<Accepted, Rejection> {
         loop {
             match self.submit(envelope.clone()).await {
                 Err(Rejection { kind: RejectionKind::Busy | RejectionKind::NoRoom, .. })
-                    if !self.inbox(&envelope.tenant).is_closed() =>
+                    if self.keepers.receiver_count() > 0 =>
                 {
                     tokio::time::sleep(INTAKE_RETRY).await;
                 }
@@ -66,7 +61,7 @@ impl Runtime {
 }
 
 /// Reads an outside producer's command: the record's key must be its tenant, and a new instance gets its server key.
-fn read_command(record: &Incoming, vault: &Vault) -> Result<Envelope, String> {
+pub(crate) fn read_command(record: &Incoming, vault: &Vault) -> Result<Envelope, String> {
     let mut envelope: Envelope = serde_json::from_slice(&record.value).map_err(|error| error.to_string())?;
     if envelope.version != coffer_domain::command::ENVELOPE_VERSION {
         return Err(format!("version: {} is not known", envelope.version));

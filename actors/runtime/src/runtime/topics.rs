@@ -13,10 +13,15 @@ const COMMANDS_KEPT: Duration = Duration::from_hours(24);
 /// How long what is said between us and the agents is kept: whoever was away longer is asked anew.
 const MESSAGES_KEPT: Duration = Duration::from_hours(1);
 
-/// The topic of the changelog, when a broker keeps one.
+/// The topic of the changelog.
 pub fn changelog_topic() -> Topic {
     let kept = Kept::LastOfEachKey { gone_known: replicated_log::GONE_KNOWN };
     Topic { name: topics::STATE.to_owned(), partitions: PARTITIONS as i32, kept }
+}
+
+/// The topics that a broker must have when nodes share what it keeps.
+pub fn cluster_topics() -> Vec<Topic> {
+    vec![changelog_topic(), Topic { name: topics::ANSWERS.to_owned(), partitions: 1, kept: Kept::For(MESSAGES_KEPT) }]
 }
 
 /// The topics that a broker must have in any case.

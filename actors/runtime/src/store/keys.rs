@@ -177,6 +177,13 @@ pub fn epoch(partition: u32) -> Vec<u8> {
     key
 }
 
+/// Who owns a partition.
+pub fn owner(partition: u32) -> Vec<u8> {
+    let mut key = b"owner/".to_vec();
+    key.extend_from_slice(&partition.to_be_bytes());
+    key
+}
+
 /// How far the store has followed a partition's changelog.
 pub fn position(partition: u32) -> Vec<u8> {
     let mut key = b"position/".to_vec();

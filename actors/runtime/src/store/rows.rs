@@ -53,6 +53,14 @@ pub struct RemovedRow {
     pub at: Timestamp,
 }
 
+/// Who owns a partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerRow {
+    /// What the node is called.
+    pub node: String,
+    pub since: Timestamp,
+}
+
 /// # Panics
 /// Never for the types of this crate and of the domain: they have string keys and no failing `Serialize`.
 pub fn encode<T: Serialize>(row: &T) -> Vec<u8> {

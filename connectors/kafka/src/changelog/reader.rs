@@ -1,6 +1,10 @@
 //! Reading a partition of the changelog, up to its end.
 
-use std::{thread, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use coffer_ports::{
     Error, ErrorKind, Result,
@@ -26,35 +30,76 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// How long the cluster may take for one question.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Blocks: asks where the partition begins and ends.
-pub(super) fn extent(address: &Address, client_id: &str, topic: &str, partition: u32) -> Result<Extent> {
-    let consumer: BaseConsumer = changelog_reader(address, client_id)?;
-    let (start, end) = consumer
-        .fetch_watermarks(topic, number(partition)?, QUESTION_TIMEOUT)
-        .map_err(|error| from_kafka("look where the changelog ends", &error))?;
-    Ok(Extent { start, end })
+/// Consumers that are kept for whoever reads next: making one takes longer than reading a partition that is known up to a
+/// moment ago.
+const IDLE_MAX: usize = 8;
+
+pub(super) struct Readers {
+    address: Address,
+    client_id: String,
+    topic: String,
+    idle: Mutex<Vec<BaseConsumer>>,
 }
 
-pub(super) fn open(address: &Address, client_id: &str, topic: &str, partition: u32, from: i64) -> Result<BaseConsumer> {
-    let consumer: BaseConsumer = changelog_reader(address, client_id)?;
-    let failed = |error: KafkaError| from_kafka("read the changelog", &error);
-    let mut position = TopicPartitionList::new();
-    position.add_partition_offset(topic, number(partition)?, Offset::Offset(from)).map_err(failed)?;
-    consumer.assign(&position).map_err(failed)?;
-    Ok(consumer)
-}
+impl Readers {
+    pub fn new(address: Address, client_id: &str, topic: &str) -> Self {
+        Self { address, client_id: client_id.to_owned(), topic: topic.to_owned(), idle: Mutex::default() }
+    }
 
-/// Reads on a thread of its own until the end, an error, or until nobody listens.
-pub(super) fn start(consumer: BaseConsumer, from: i64) -> std::io::Result<mpsc::Receiver<Result<Chunk>>> {
-    let (chunks, receiver) = mpsc::channel(CHUNKS);
-    thread::Builder::new().name("changelog-read".to_owned()).spawn(move || {
-        let read = read(&consumer, from, &chunks);
-        if let Err(error) = read {
-            // Nobody is told when nobody listens.
-            let _ = chunks.blocking_send(Err(error));
+    /// Blocks: asks where the partition begins and ends.
+    pub fn extent(&self, partition: u32) -> Result<Extent> {
+        let consumer = self.take()?;
+        let (start, end) = consumer
+            .fetch_watermarks(&self.topic, number(partition)?, QUESTION_TIMEOUT)
+            .map_err(|error| from_kafka("look where the changelog ends", &error))?;
+        self.give_back(consumer);
+        Ok(Extent { start, end })
+    }
+
+    pub fn open(&self, partition: u32, from: i64) -> Result<BaseConsumer> {
+        let consumer = self.take()?;
+        let failed = |error: KafkaError| from_kafka("read the changelog", &error);
+        let mut position = TopicPartitionList::new();
+        position.add_partition_offset(&self.topic, number(partition)?, Offset::Offset(from)).map_err(failed)?;
+        consumer.assign(&position).map_err(failed)?;
+        Ok(consumer)
+    }
+
+    /// Reads on a thread of its own until the end, an error, or until nobody listens.
+    pub fn start(
+        self: &Arc<Self>,
+        consumer: BaseConsumer,
+        from: i64,
+    ) -> std::io::Result<mpsc::Receiver<Result<Chunk>>> {
+        let (chunks, receiver) = mpsc::channel(CHUNKS);
+        let readers = self.clone();
+        thread::Builder::new().name("changelog-read".to_owned()).spawn(move || {
+            match read(&consumer, from, &chunks) {
+                Ok(()) => {
+                    if consumer.unassign().is_ok() {
+                        readers.give_back(consumer);
+                    }
+                }
+                Err(error) => {
+                    // Nobody is told when nobody listens.
+                    let _ = chunks.blocking_send(Err(error));
+                }
+            }
+        })?;
+        Ok(receiver)
+    }
+
+    fn take(&self) -> Result<BaseConsumer> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(|| changelog_reader(&self.address, &self.client_id), Ok)
+    }
+
+    fn give_back(&self, consumer: BaseConsumer) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_MAX {
+            idle.push(consumer);
         }
-    })?;
-    Ok(receiver)
+    }
 }
 
 fn read(consumer: &BaseConsumer, from: i64, chunks: &mpsc::Sender<Result<Chunk>>) -> Result<()> {

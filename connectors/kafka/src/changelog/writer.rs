@@ -22,11 +22,15 @@ use rdkafka::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{reader::number, record_key};
+use super::{
+    reader::{Readers, number},
+    record_key,
+};
 use crate::{
     address::Address,
     client::{Events, changelog_producer},
     error::from_kafka,
+    group::KafkaGroup,
 };
 
 /// What waits for the thread: a partition has one batch under way at a time.
@@ -44,6 +48,10 @@ const ACKNOWLEDGEMENT_WAIT: Duration = Duration::from_millis(1);
 /// How long a full queue of the client is waited for at a time.
 const QUEUE_FULL_WAIT: Duration = Duration::from_millis(10);
 
+/// How long what is committed may not be readable, and between two looks.
+const READABLE_LIMIT: Duration = Duration::from_secs(5);
+const READABLE_LOOK: Duration = Duration::from_micros(500);
+
 enum Job {
     Fence(oneshot::Sender<Result<()>>),
     Append(Vec<Write>, oneshot::Sender<Result<i64, CommitError>>),
@@ -56,11 +64,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(address: Address, client_id: &str, topic: &str, partition: u32) -> std::io::Result<Self> {
+    pub(super) fn start(parts: WriterParts) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let (client_id, topic) = (client_id.to_owned(), topic.to_owned());
-        let work = Work { address, client_id, topic, partition, producer: None };
-        thread::Builder::new().name(format!("changelog-{partition}")).spawn(move || work.run(queue))?;
+        let name = format!("changelog-{}", parts.partition);
+        let work = Work { parts, producer: None, is_confirmed: false };
+        thread::Builder::new().name(name).spawn(move || work.run(queue))?;
         Ok(Self { jobs })
     }
 
@@ -79,13 +87,23 @@ impl Writer {
     }
 }
 
+/// What a writer works with.
+pub(super) struct WriterParts {
+    pub address: Address,
+    pub client_id: String,
+    pub topic: String,
+    pub partition: u32,
+    /// Who assigns the partition, if somebody does.
+    pub group: Option<Arc<KafkaGroup>>,
+    pub readers: Arc<Readers>,
+}
+
 struct Work {
-    address: Address,
-    client_id: String,
-    topic: String,
-    partition: u32,
+    parts: WriterParts,
     /// Absent before the first fence, and after an error that nothing but another one mends.
     producer: Option<BaseProducer<Delivered>>,
+    /// A batch was taken from us since the last fence.
+    is_confirmed: bool,
 }
 
 impl Work {
@@ -105,8 +123,10 @@ impl Work {
     fn fence(&mut self) -> Result<()> {
         // The one before it, if any, would be refused from now on.
         self.producer = None;
-        let transactional_id = format!("{}-{}", self.topic, self.partition);
-        let producer = changelog_producer(&self.address, &self.client_id, &transactional_id, Delivered::default())?;
+        self.is_confirmed = false;
+        let WriterParts { address, client_id, topic, partition, .. } = &self.parts;
+        let transactional_id = format!("{topic}-{partition}");
+        let producer = changelog_producer(address, client_id, &transactional_id, Delivered::default())?;
         producer.init_transactions(FENCE_TIMEOUT).map_err(|error| from_kafka("become the only writer", &error))?;
         self.producer = Some(producer);
         Ok(())
@@ -119,6 +139,7 @@ impl Work {
         let appended = self.transact(&producer, writes);
         if appended.is_ok() {
             self.producer = Some(producer);
+            self.is_confirmed = true;
         }
         appended
     }
@@ -138,9 +159,16 @@ impl Work {
             }
             producer.poll(ACKNOWLEDGEMENT_WAIT);
         }
+        if !self.is_confirmed
+            && let Some(group) = &self.parts.group
+        {
+            self.show_credentials(producer, group, deadline)?;
+        }
         loop {
             let Err(error) = producer.commit_transaction(left(deadline)) else {
-                return Ok(producer.context().next_offset());
+                let next_offset = producer.context().next_offset();
+                self.until_readable(next_offset);
+                return Ok(next_offset);
             };
             match &error {
                 KafkaError::Transaction(reason) if reason.txn_requires_abort() => return Err(abort(producer, &error)),
@@ -150,10 +178,48 @@ impl Work {
         }
     }
 
+    /// The cluster answers that a transaction is committed a moment before it lets anybody read it. Where other nodes read, that
+    /// moment is waited for: whoever is told of the commit by this one must find it at those. The next transaction could not
+    /// begin before either.
+    fn until_readable(&self, next_offset: i64) {
+        if self.parts.group.is_none() {
+            return;
+        }
+        let deadline = Instant::now() + READABLE_LIMIT;
+        while Instant::now() < deadline {
+            if self.parts.readers.extent(self.parts.partition).is_ok_and(|extent| extent.end >= next_offset) {
+                return;
+            }
+            thread::sleep(READABLE_LOOK);
+        }
+        tracing::warn!(partition = self.parts.partition, "what is committed cannot be read yet");
+    }
+
+    /// Has the cluster take the transaction only if the partition is assigned to us.
+    fn show_credentials(
+        &self,
+        producer: &BaseProducer<Delivered>,
+        group: &KafkaGroup,
+        deadline: Instant,
+    ) -> Result<(), CommitError> {
+        let refused = |error: &KafkaError| abort(producer, error);
+        let partition = number(self.parts.partition).unwrap_or_default();
+        let Some((offsets, metadata)) = group.credentials(partition) else {
+            return Err(refused(&KafkaError::Rebalance(RDKafkaErrorCode::UnknownMemberId)));
+        };
+        loop {
+            match producer.send_offsets_to_transaction(&offsets, &metadata, left(deadline)) {
+                Ok(()) => return Ok(()),
+                Err(KafkaError::Transaction(reason)) if reason.is_retriable() && Instant::now() < deadline => {}
+                Err(error) => return Err(refused(&error)),
+            }
+        }
+    }
+
     fn produce(&self, producer: &BaseProducer<Delivered>, write: &Write, deadline: Instant) -> Result<(), KafkaError> {
         let key = record_key(write);
-        let partition = number(self.partition).unwrap_or_default();
-        let mut record = BaseRecord::to(&self.topic).key(&key).partition(partition);
+        let partition = number(self.parts.partition).unwrap_or_default();
+        let mut record = BaseRecord::to(&self.parts.topic).key(&key).partition(partition);
         if let Some(value) = &write.value {
             record = record.payload(value);
         }

@@ -34,7 +34,7 @@ pub async fn next(deliveries: &mut mpsc::Receiver<Delivery>) -> Delivery {
 pub async fn next_record(deliveries: &mut mpsc::Receiver<Delivery>) -> Incoming {
     match next(deliveries).await {
         Delivery::Record(record) => record,
-        Delivery::Reconnected => panic!("the broker was not lost"),
+        other => panic!("a record, and not {other:?}: the broker was not lost"),
     }
 }
 

@@ -79,6 +79,7 @@ impl Transport for Broker {
             let position = |topic: &String| match start {
                 Start::Earliest => 0,
                 Start::Latest => log.end_of(topic),
+                Start::Offset(_) => unreachable!("offsets are of partitions"),
             };
             (log.life, topics.iter().map(|topic| (topic.clone(), position(topic))).collect())
         };

@@ -219,7 +219,7 @@ fn config(
         catalogue: Arc::new(catalogue()),
         limits: Arc::new(Limits::default()),
         metrics: metrics.clone(),
-        changelog: None,
+        cluster: None,
         open_intake,
     })
 }

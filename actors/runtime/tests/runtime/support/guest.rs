@@ -82,6 +82,7 @@ pub async fn live(boot: FirstBoot, broker: Broker, guests: Arc<Guests>) {
                     }
                 },
                 Some(Delivery::Reconnected) => vec![enrol()],
+                Some(Delivery::Begun { .. }) => Vec::new(),
                 None => return,
             },
             _ = beat.tick() => vec![if agent.session.is_some() { heartbeat(engine) } else { enrol() }],

@@ -75,6 +75,7 @@ impl Solo {
             link: LinkParts { vault: vault.clone(), outgoing, metrics: metrics.clone() },
             dispatcher: Dispatcher::new(cloud.connectors(), vault, metrics.clone(), tokio::runtime::Handle::current()),
             clock: Arc::new(SystemClock::default()),
+            node: "solo".into(),
         };
         let mut telemetry = broker.subscribe(&[topics::TELEMETRY.to_owned()], Start::Latest).await.unwrap();
         let (inbox, messages) = mpsc::channel(INBOX);
