@@ -220,7 +220,9 @@ impl Runtime {
         let feeds = Feeds::default();
         self.read_telemetry(wire.transport.subscribe_to(TELEMETRY, feeds.telemetry.subscribe()).await?);
         let commands = wire.transport.subscribe_to(COMMANDS, feeds.commands.subscribe()).await?;
-        let desks = desk::Parts { runtime: self.clone(), membership: membership.clone(), wire, is_open: open_intake };
+        let wanted = feeds.commands.subscribe();
+        let desks =
+            desk::Parts { runtime: self.clone(), membership: membership.clone(), wire, wanted, is_open: open_intake };
         let (runtime, mut ended) = (self.clone(), commands);
         let changes = membership.join().await?;
         let (joined, is_joined) = oneshot::channel();

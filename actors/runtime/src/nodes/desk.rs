@@ -20,9 +20,12 @@ use coffer_domain::{
 use coffer_ports::{
     membership::Membership,
     telemetry::Happening,
-    transport::{Delivery, Incoming},
+    transport::{Delivery, Incoming, Positions},
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot, watch},
+    time::sleep,
+};
 
 use super::forward::{Answer, Asked, Question, Wire};
 use crate::{
@@ -42,6 +45,9 @@ const WATCHED: usize = 1024;
 /// anybody waits, for clocks that differ.
 const ASKED_STALE: Millis = 60 * SECOND;
 
+/// How often it is looked whether a partition that is this node's own works by now.
+const INBOX_LOOK: Duration = Duration::from_millis(20);
+
 /// What came of a command that was handed to its partition.
 type Verdict = oneshot::Receiver<Result<Accepted, Rejection>>;
 
@@ -51,6 +57,8 @@ pub struct Parts {
     pub runtime: Runtime,
     pub membership: Arc<dyn Membership>,
     pub wire: Wire,
+    /// The partitions that are this node's own, each with its turn.
+    pub wanted: watch::Receiver<Positions>,
     /// Whether what is not sealed counts, too.
     pub is_open: bool,
 }
@@ -62,9 +70,9 @@ pub async fn read(deliveries: &mut mpsc::Receiver<Delivery>, parts: Parts) {
     while let Some(delivery) = deliveries.recv().await {
         match delivery {
             // What the one before it has not taken comes again.
-            Delivery::Begun { partition, .. } => {
+            Delivery::Begun { partition, turn } => {
                 let (records, waiting) = mpsc::channel(RECORDS);
-                tokio::spawn(Desk::new(partition.unsigned_abs(), parts.clone(), watched.clone()).run(waiting));
+                tokio::spawn(Desk::new(partition, turn, parts.clone(), watched.clone()).run(waiting));
                 desks.insert(partition, records);
             }
             Delivery::Record(record) => {
@@ -81,6 +89,7 @@ pub async fn read(deliveries: &mut mpsc::Receiver<Delivery>, parts: Parts) {
 /// A partition's desk, for as long as the partition is this node's own.
 struct Desk {
     partition: u32,
+    turn: u64,
     parts: Parts,
     watched: Arc<Semaphore>,
     /// A command was left to the next owner: nothing after it counts as taken.
@@ -94,11 +103,12 @@ struct Undecided {
 }
 
 impl Desk {
-    fn new(partition: u32, parts: Parts, watched: Arc<Semaphore>) -> Self {
+    fn new(partition: i32, turn: u64, parts: Parts, watched: Arc<Semaphore>) -> Self {
+        let partition = partition.unsigned_abs();
         let (undecided, waiting) = mpsc::channel(UNDECIDED);
         let has_left = Arc::new(AtomicBool::new(false));
         tokio::spawn(conclude(partition, parts.clone(), has_left.clone(), waiting));
-        Self { partition, parts, watched, has_left, undecided }
+        Self { partition, turn, parts, watched, has_left, undecided }
     }
 
     async fn run(self, mut records: mpsc::Receiver<Incoming>) {
@@ -107,6 +117,7 @@ impl Desk {
                 return;
             }
             let offset = record.offset;
+            tracing::debug!(partition = self.partition, offset, "a record of the topic of commands");
             let asked = match self.parts.wire.asked(&record) {
                 Some(Ok(asked)) => match self.take(asked).await {
                     Some(asked) => asked,
@@ -137,7 +148,7 @@ impl Desk {
                     self.refuse("stale", "whoever asked has given up", -1);
                     return Some(None);
                 }
-                let inbox = self.parts.runtime.seat(self.partition)?.inbox()?;
+                let inbox = self.inbox().await?;
                 let (answer, verdict) = oneshot::channel();
                 inbox.send(Message::Command { envelope, answer }).await.ok()?;
                 Some(Some((asked, verdict)))
@@ -159,6 +170,21 @@ impl Desk {
                 }
                 Some(None)
             }
+        }
+    }
+
+    /// The partition's inbox, as soon as it is taken over; `None` when it is not this node's own any more.
+    async fn inbox(&self) -> Option<mpsc::Sender<Message>> {
+        let partition = i32::try_from(self.partition).ok()?;
+        loop {
+            if let Some(inbox) = self.parts.runtime.seat(self.partition)?.inbox() {
+                return Some(inbox);
+            }
+            let turn = self.parts.wanted.borrow().get(&partition).map(|place| place.turn);
+            if turn != Some(self.turn) {
+                return None;
+            }
+            sleep(INBOX_LOOK).await;
         }
     }
 
@@ -187,7 +213,10 @@ async fn conclude(partition: u32, parts: Parts, has_left: Arc<AtomicBool>, mut w
     while let Some(Undecided { offset, asked }) = waiting.recv().await {
         if let Some((asked, verdict)) = asked {
             match verdict.await {
-                Ok(verdict) => parts.wire.answer(&asked, verdict.into()).await,
+                Ok(verdict) => {
+                    tracing::debug!(partition, offset, id = %asked.id, "a question is answered");
+                    parts.wire.answer(&asked, verdict.into()).await;
+                }
                 // The partition went before it was decided.
                 Err(_) => return has_left.store(true, Ordering::Relaxed),
             }

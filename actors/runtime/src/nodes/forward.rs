@@ -209,7 +209,9 @@ impl Forwarder {
             }
             answered.await.ok()
         };
-        timeout(limit, asking).await.ok().flatten()
+        let answer = timeout(limit, asking).await.ok().flatten();
+        tracing::debug!(%id, %tenant, is_answered = answer.is_some(), "a question to another node");
+        answer
     }
 }
 
