@@ -29,6 +29,7 @@ use coffer_runtime::{
     link::LinkParts,
     local_log::LocalLog,
     metrics::Metrics,
+    nodes::Name,
     partition::{Accepted, Item, Parts},
     replicated_log::ReplicatedLog,
     runner::{INBOX, Message, Runner, RunnerParts},
@@ -139,7 +140,7 @@ impl OnePartition {
             link: LinkParts { vault: vault.clone(), outgoing, metrics: metrics.clone() },
             dispatcher: Dispatcher::new(outside::connectors(), vault, metrics, tokio::runtime::Handle::current()),
             clock: clock.clone(),
-            node: "bench".into(),
+            name: Arc::new(Name { node: "bench".into(), place: "bench".into() }),
         };
         let (inbox, messages) = mpsc::channel(INBOX);
         let (sender, partition) = (inbox.downgrade(), partition_of(tenant));

@@ -1,7 +1,6 @@
 """`coffer serve` with its log in a real Kafka (`broker.log = "kafka"`): what is committed outlives the host's disk."""
 
 import shutil
-import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -78,12 +77,16 @@ def test_what_is_committed_outlives_crashes_of_both_and_the_disk(served: Served,
     )
     assert served.metric("coffer_changelog_rows_total") > 0
 
-    # As long as the log is away orders are refused, reads go on, and nothing that was accepted is lost.
+    # As long as the log is away orders are refused, what is stored is not shown, and nothing that was accepted is lost.
     bed.do("kill", "1")
     refused = ordered(served, kept, "refused")
     assert refused.status_code == 503, refused.text
     assert int(refused.headers["Retry-After"]) > 0
-    assert served.api.instance(kept)["name"] == "kept"
+    # Another node could have changed it by now, as far as this one knows.
+    unknown = served.api.request("GET", f"/instances/{kept}")
+    assert unknown.status_code == 503, unknown.text
+    assert int(unknown.headers["Retry-After"]) > 0
+    assert served.api.request("GET", "/datastores").status_code == 200
     bed.do("start", "1")
     wait_for("orders to be taken", lambda: ordered(served, kept, "back").status_code == 202, BACK_TIMEOUT_S)
     served.api.wait_healthy(kept, BACK_TIMEOUT_S)
@@ -132,40 +135,24 @@ def test_every_accepted_order_is_there_after_a_kill(served: Served):
     served.stop()
 
 
-def test_a_second_control_plane_takes_over_and_the_first_ends(served: Served, bin_dir: Path, bed: Bed):
+def test_a_node_that_keeps_its_databases_elsewhere_is_refused(served: Served, bin_dir: Path, bed: Bed):
     served.start()
-    instance = served.api.create("handed-over")["id"]
     second = Served(bin_dir)
-    second.config.write_text(
-        second.config.read_text() + f'\n[broker]\nlog = "kafka"\nbootstrap_servers = "{bed.endpoints["plaintext"]}"\n'
-    )
-    # What both know: the deployment's key and users.
-    for name in ("deployment.key", "users.json"):
-        shutil.copy2(served.state_dir / name, second.state_dir / name)
-    second.user_password = served.user_password
-    # A true zombie: it is stopped while it is replaced, and goes on as if nothing had happened.
-    served.process.send_signal(signal.SIGSTOP)
     try:
-        second.start()
-        assert [seen["id"] for seen in second.api.instances()] == [instance]
-        second.api.request("PATCH", f"/instances/{instance}", json={"instance": {"name": "renamed"}})
-        assert second.api.instance(instance)["name"] == "renamed"
-        served.process.send_signal(signal.SIGCONT)
-        zombie = ordered(served, instance, "of_a_zombie")
-        assert zombie.status_code >= 500, "a replaced control plane has accepted an order"
-        assert served.wait_killed(BACK_TIMEOUT_S) == 1
-        assert "was taken over by another control plane" in served.log_file.read_text()
-        assert second.api.instance(instance)["name"] == "renamed"
-        assert "of_a_zombie" not in str(second.api.get(f"/instances/{instance}/journal"))
-        second.stop()
+        second.config.write_text(
+            second.config.read_text()
+            + f'\n[broker]\nlog = "kafka"\nbootstrap_servers = "{bed.endpoints["plaintext"]}"\n'
+        )
+        # What both know: the deployment's key and users.
+        for name in ("deployment.key", "users.json"):
+            shutil.copy2(served.state_dir / name, second.state_dir / name)
+        refused = second.command(*second.command_line())
+        assert refused.returncode == 1
+        assert "provider.directory" in refused.stderr, refused.stderr
+        assert int(served.metric("coffer_partitions_owned")) == PARTITIONS
     finally:
-        if second.process is not None:
-            second.kill()
-    served.start()
-    assert served.api.instance(instance)["name"] == "renamed"
-    served.api.remove(instance)
+        second.clean()
     served.stop()
-    second.clean()
 
 
 def test_the_state_is_moved_into_kafka_and_back(served: Served, bed: Bed):

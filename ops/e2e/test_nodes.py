@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import processes
+from harness.api import Api
 from harness.clients import query
 from harness.kafka import TIMEOUT_S, Bed
 from harness.nodes import SESSION_TIMEOUT_MS, Load, Nodes
@@ -81,7 +82,9 @@ def test_each_node_answers_everything_and_sees_what_the_other_was_told(nodes: No
     assert sum(forwarded) >= 5 * TENANTS, "each tenant is written by a node that does not own it"
     # A task's end, and a rejection, come from the owner, too.
     for api in load.apis[0]:
-        refused = api.request("POST", f"/instances/{load.instances[0]}/databases", json={"databases": [{"name": "mysql"}]})
+        refused = api.request(
+            "POST", f"/instances/{load.instances[0]}/databases", json={"databases": [{"name": "mysql"}]}
+        )
         assert refused.status_code == 400, refused.text
     for node in nodes.members:
         listed = {row["id"] for row in nodes.operators_api(node).get("/mgmt/instances")["instances"]}
@@ -119,6 +122,11 @@ def test_a_killed_node_takes_nothing_with_it(nodes: Nodes, load: Load):
     all_is_there(load, nodes)
 
 
+def renamed(api: Api, instance: str) -> bool:
+    body = {"instance": {"name": "renamed-meanwhile"}}
+    return api.request("PATCH", f"/instances/{instance}", json=body).status_code == 202
+
+
 def test_a_node_that_stood_still_goes_on_as_one_that_owns_nothing(nodes: Nodes, load: Load):
     frozen = nodes.members[0]
     reads = load.apis[0][0]
@@ -130,12 +138,7 @@ def test_a_node_that_stood_still_goes_on_as_one_that_owns_nothing(nodes: Nodes, 
         # What it still takes for its own is long another's, and changed.
         time.sleep(2 * SESSION_TIMEOUT_MS / 1000)
         for tenant, instance in enumerate(load.instances):
-            body = {"instance": {"name": "renamed-meanwhile"}}
-            wait_for(
-                "the other node to rename it",
-                lambda: load.apis[tenant][1].request("PATCH", f"/instances/{instance}", json=body).status_code == 202,
-                TIMEOUT_S,
-            )
+            wait_for("the other node to rename it", lambda t=tenant, i=instance: renamed(load.apis[t][1], i), TIMEOUT_S)
         frozen.process.send_signal(signal.SIGCONT)
         for tenant, instance in enumerate(load.instances):
             # Its connections have ended in its sleep.

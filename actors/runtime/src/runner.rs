@@ -27,6 +27,7 @@ use crate::{
     clock::Clock,
     dispatcher::{Dispatcher, Ownership},
     link::{LinkParts, Links},
+    nodes::Name,
     partition::{Accepted, Item, Partition, Parts, StepError, Stepped},
     store::{
         keys,
@@ -78,8 +79,7 @@ pub struct RunnerParts {
     pub link: LinkParts,
     pub dispatcher: Arc<Dispatcher>,
     pub clock: Arc<dyn Clock>,
-    /// What this node is called.
-    pub node: Arc<str>,
+    pub name: Arc<Name>,
 }
 
 /// One partition at work.
@@ -139,7 +139,8 @@ impl Runner {
         let last = store.epoch(partition).map_err(|error| RunnerError::Step { partition, reason: error.into() })?;
         let epoch = last + 1;
         let row = |key, value| Write { space: Space::Meta, key, value: Some(value) };
-        let owner = OwnerRow { node: parts.node.to_string(), since: parts.clock.now() };
+        let Name { node, place } = (*parts.name).clone();
+        let owner = OwnerRow { node, place, since: parts.clock.now() };
         let writes =
             vec![row(keys::epoch(partition), rows::encode(&epoch)), row(keys::owner(partition), rows::encode(&owner))];
         log.commit(Batch { partition, writes, ..Batch::default() }).await.map_err(failed)?;

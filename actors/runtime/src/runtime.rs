@@ -15,6 +15,7 @@ use coffer_domain::{
     instance::InstanceView,
     quota::{Limits, Usage},
     rejection::{Rejection, RejectionKind},
+    time::{MINUTE, Millis, SECOND, Timestamp},
 };
 use coffer_ports::{
     changelog::Changelog,
@@ -38,10 +39,11 @@ use crate::{
     local_log::LocalLog,
     metrics::Metrics,
     nodes::{
-        Cluster, desk,
+        Cluster, Name, desk,
         forward::{Forwarder, Wire},
         members::{self, Feeds},
         seat::{Order, Seat},
+        status::{self, PartitionStatus},
     },
     partition::{Accepted, Parts},
     post,
@@ -67,6 +69,8 @@ const FRESH_LOOK: Duration = Duration::from_millis(20);
 /// How long a log may not be readable before a node gives up its start, and between two tries.
 const FIRST_CATCH_UP_LIMIT: Duration = Duration::from_secs(30);
 const FIRST_CATCH_UP_RETRY: Duration = Duration::from_millis(200);
+/// Who wrote that it lives, which owners do each minute, may live for this long.
+const OWNER_SEEN: Millis = 3 * MINUTE;
 /// How long a node that leaves waits for the group to take its partitions, and between two looks.
 const LEAVE_LIMIT: Duration = Duration::from_secs(30);
 const LEAVE_LOOK: Duration = Duration::from_millis(20);
@@ -105,6 +109,11 @@ pub enum StartError {
     Transport(#[from] coffer_ports::Error),
     #[error(transparent)]
     Behind(#[from] CommitError),
+    #[error(
+        "partition {partition} was {owner}'s a moment ago, which keeps its databases elsewhere ({theirs}, and here {ours}): \
+         nodes share provider.directory; if that one is gone for good, try again {wait_s} s after its end"
+    )]
+    OtherPlace { partition: u32, owner: String, theirs: String, ours: String, wait_s: i64 },
 }
 
 /// All partitions at this node. Cheap to clone.
@@ -115,11 +124,13 @@ pub struct Runtime {
     /// Until the last keeper has ended.
     keepers: watch::Sender<()>,
     shared: Option<Arc<Shared>>,
+    clock: Arc<dyn Clock>,
     metrics: Metrics,
 }
 
 /// What there is besides where partitions are shared with other nodes.
 struct Shared {
+    changelog: Arc<dyn Changelog>,
     membership: Arc<dyn Membership>,
     forwarder: Forwarder,
 }
@@ -148,9 +159,16 @@ impl Runtime {
             limits: config.limits,
             metrics: metrics.clone(),
         };
-        let node: Arc<str> = config.cluster.as_ref().map_or("local", |cluster| &cluster.node).into();
+        let name = config.cluster.as_ref().map_or_else(
+            || Name { node: "local".into(), place: "local".into() },
+            |cluster| Name { node: cluster.node.clone(), place: cluster.place.clone() },
+        );
         // Whoever joins is not far behind.
         try_join_all((0..PARTITIONS).map(|partition| first_catch_up(&*log, partition))).await?;
+        if config.cluster.is_some() {
+            check_place(&config.store, &name.place, config.clock.now())?;
+        }
+        let name = Arc::new(name);
 
         let (failed, failure) = mpsc::channel(PARTITIONS as usize);
         let (keepers, kept) = watch::channel(());
@@ -163,7 +181,7 @@ impl Runtime {
                 link: LinkParts { vault: config.vault.clone(), outgoing, metrics: metrics.clone() },
                 dispatcher: dispatcher.clone(),
                 clock: config.clock.clone(),
-                node: node.clone(),
+                name: name.clone(),
             };
             let (seat, keeper) = Seat::new(partition, parts, config.cluster.is_some());
             let (failed, kept) = (failed.clone(), kept.clone());
@@ -175,16 +193,17 @@ impl Runtime {
             seats.push(seat);
         }
         let transport = config.transport;
-        let wire = Wire { transport, vault: config.vault, clock: config.clock, metrics: metrics.clone() };
+        let wire = Wire { transport, vault: config.vault, clock: config.clock.clone(), metrics: metrics.clone() };
         let shared = match &config.cluster {
-            Some(Cluster { membership, .. }) => {
+            Some(Cluster { membership, changelog, .. }) => {
+                let changelog = changelog.clone();
                 let forwarder = Forwarder::start(wire.clone(), &metrics.bounded).await?;
-                Some(Arc::new(Shared { membership: membership.clone(), forwarder }))
+                Some(Arc::new(Shared { changelog, membership: membership.clone(), forwarder }))
             }
             None => None,
         };
         let (store, seats) = (config.store, Arc::new(seats));
-        let runtime = Self { store, seats, keepers, shared, metrics: metrics.clone() };
+        let runtime = Self { store, seats, keepers, shared, clock: config.clock, metrics: metrics.clone() };
         let (store, watched) = (runtime.store.clone(), runtime.clone());
         tokio::spawn(async move { room_watch::watch(store, metrics, watched.ended()).await });
         match config.cluster {
@@ -280,7 +299,7 @@ impl Runtime {
         inbox.send(Message::Command { envelope: Box::new(envelope.clone()), answer }).await.ok()?;
         drop(inbox);
         let answer = answered.await.ok()?;
-        let is_lost = self.shared.is_some() && !seat.is_taken();
+        let is_lost = self.shared.as_ref().is_some_and(|shared| !seat.is_taken() || !shared.membership.is_current());
         // The next owner can say more than that it was not written, or that nobody knows.
         match answer {
             Err(Rejection { kind: RejectionKind::Busy | RejectionKind::NoRoom, .. }) if is_lost => None,
@@ -340,6 +359,15 @@ impl Runtime {
             Some(shared) => try_join_all(self.seats.iter().map(|seat| fresh(shared, seat))).await.map(|_| ()),
             None => Ok(()),
         }
+    }
+
+    /// All partitions, for operators.
+    pub async fn partitions(&self) -> Result<Vec<PartitionStatus>, StoreError> {
+        let changelog = self.shared.as_ref().map(|shared| &*shared.changelog);
+        let looks = (0..)
+            .zip(self.seats.iter())
+            .map(|(partition, seat)| status::look(partition, seat, &self.store, changelog, self.clock.now()));
+        try_join_all(looks).await
     }
 
     pub fn instance(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<InstanceView>, StoreError> {
@@ -532,6 +560,24 @@ async fn open_log(
         (None, None) => Ok(Arc::new(LocalLog::start(store.clone(), &metrics.bounded)?)),
         (None, Some(known)) => Err(StartError::Follows(known)),
     }
+}
+
+/// Refuses a node that would not find what another one, which may live, has made outside.
+fn check_place(store: &Store, place: &str, now: Timestamp) -> Result<(), StartError> {
+    for partition in 0..PARTITIONS {
+        let Some(owner) = store.partition_owner(partition)? else { continue };
+        let seen = store.owned_at(partition)?.map_or(owner.since, |at| at.max(owner.since));
+        if owner.place != place && now - seen < OWNER_SEEN {
+            return Err(StartError::OtherPlace {
+                partition,
+                owner: owner.node,
+                theirs: owner.place,
+                ours: place.to_owned(),
+                wait_s: OWNER_SEEN / SECOND,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// A log may need a moment before it can be read: its topic was made just now, or its brokers are being rolled.

@@ -49,15 +49,16 @@ impl Broker {
         }
     }
 
-    /// The nodes that share what the cluster keeps, when it keeps what is committed.
-    pub fn cluster(&self) -> Option<Cluster> {
+    /// The nodes that share what the cluster keeps, when it keeps what is committed. `place`: where this one keeps what it
+    /// makes outside.
+    pub fn cluster(&self, place: String) -> Option<Cluster> {
         match self {
             Self::External { servers, config } if config.log == LogKind::Kafka => {
                 let session = config.session_timeout();
                 let group = Arc::new(KafkaGroup::new(servers, CLIENT_ID, topics::NODES, topics::COMMANDS, session));
                 let changelog = KafkaChangelog::new(servers, CLIENT_ID, topics::STATE).in_group(group.clone());
                 let node = config.node.clone().unwrap_or_else(host_name);
-                Some(Cluster { changelog: Arc::new(changelog), membership: group, node })
+                Some(Cluster { changelog: Arc::new(changelog), membership: group, node, place })
             }
             Self::External { .. } | Self::Embedded { .. } => None,
         }
@@ -100,7 +101,8 @@ impl Broker {
     }
 }
 
-fn host_name() -> String {
+/// What the kernel calls this host.
+pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 

@@ -34,6 +34,14 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Shows the running node, and whose the partitions are: who owns each, how far this node follows it, what is under way.
+    Status {
+        #[command(flatten)]
+        place: Place,
+        /// JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// Looks after the state: checks it, saves and restores it.
     Admin {
         #[command(subcommand)]

@@ -8,6 +8,7 @@ use std::sync::{
 use async_trait::async_trait;
 use coffer_local::LocalProvider;
 use coffer_runtime::{
+    runtime::Runtime,
     store::Store,
     vault::{Vault, random},
 };
@@ -23,6 +24,7 @@ use crate::{
 /// What a running service answers from.
 pub struct ServiceDesk {
     pub state: StateDir,
+    pub runtime: Runtime,
     pub store: Arc<Store>,
     pub vault: Arc<Vault>,
     pub provider: LocalProvider,
@@ -40,6 +42,10 @@ impl Desk for ServiceDesk {
                 is_ready: self.ready.load(Ordering::Relaxed),
                 api: self.api.clone(),
             })),
+            Request::Partitions => {
+                let partitions = self.runtime.partitions().await.map_err(|error| error.to_string())?;
+                Ok(json!(partitions))
+            }
             Request::Check => {
                 let (store, vault, state) = (self.store.clone(), self.vault.clone(), self.state.clone());
                 let findings =

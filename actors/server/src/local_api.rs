@@ -42,6 +42,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(300);
 pub enum Request {
     /// Who answers: [`Status`].
     Status,
+    /// Whose each partition is, as a list of `PartitionStatus`.
+    Partitions,
     /// All that is inconsistent, as a list of findings.
     Check,
     /// A copy of the store below the state directory; the answer is its path. Whoever asked removes it.

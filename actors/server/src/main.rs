@@ -35,6 +35,7 @@ mod orphan;
 mod rehearsal;
 mod service;
 mod state_dir;
+mod status;
 mod systemd;
 
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
     let result = match cli::Cli::parse().command {
         cli::Command::Doctor { place, json } => return found(doctor::run(&place, json)),
         cli::Command::Admin { command } => return found(admin::state::run(&command)),
+        cli::Command::Status { place, json } => status::print(&place, json),
         cli::Command::Dev(options) => service::dev(&options),
         cli::Command::Serve(options) => service::serve(&options),
         cli::Command::DevClean(options) => admin::clean(&options),

@@ -31,7 +31,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     CommandResult, admin,
-    broker::Broker,
+    broker::{Broker, host_name},
     catalogue,
     cli::{DevOptions, ServeOptions},
     config::{self, Config},
@@ -192,7 +192,7 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
         catalogue: catalogue.clone(),
         limits: limits.clone(),
         metrics,
-        cluster: broker.cluster(),
+        cluster: broker.cluster(place(&state)),
         open_intake: config.broker.open_intake,
     })
     .await?;
@@ -207,6 +207,7 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
     let api = tokio::task::spawn_local(api);
     let desk = ServiceDesk {
         state: state.clone(),
+        runtime: runtime.clone(),
         store: desk_store,
         vault: desk_vault,
         provider: provider.clone(),
@@ -259,6 +260,12 @@ async fn work(parts: Parts, mode: &Mode) -> CommandResult {
     }
     state.withdraw();
     failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// What the provider `local` makes is found on the same host below the same directory.
+fn place(state: &StateDir) -> String {
+    let local = state.local();
+    format!("local:{}:{}", host_name(), local.canonicalize().unwrap_or(local).display())
 }
 
 fn reload(certificates: &Certificates) {

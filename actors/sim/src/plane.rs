@@ -10,6 +10,7 @@ use coffer_runtime::{
     dispatcher::{Connectors, Dispatcher},
     link::LinkParts,
     metrics::Metrics,
+    nodes::Name,
     partition::{Parts, StepError},
     replicated_log::ReplicatedLog,
     runner::{INBOX, Message, Runner, RunnerError, RunnerParts},
@@ -170,6 +171,6 @@ fn parts(
         link: LinkParts { vault: locked.vault.clone(), outgoing, metrics },
         dispatcher,
         clock: locked.desk.clock.clone(),
-        node: format!("life {life}").into(),
+        name: Arc::new(Name { node: format!("life {life}"), place: "simulated".into() }),
     }
 }

@@ -3,7 +3,8 @@
 //! * [`seat`] – a partition at this node: owned, or following its owner;
 //! * [`members`] – carries out what the group says;
 //! * [`forward`] – commands and questions for a partition that is another node's;
-//! * [`desk`] – the owner's side of that.
+//! * [`desk`] – the owner's side of that;
+//! * [`status`] – what operators are told of all this.
 //!
 //! With the log of a single host there is one node, which owns everything for as long as it lives.
 
@@ -11,6 +12,7 @@ pub mod desk;
 pub mod forward;
 pub mod members;
 pub mod seat;
+pub mod status;
 
 use std::sync::Arc;
 
@@ -24,4 +26,14 @@ pub struct Cluster {
     pub membership: Arc<dyn Membership>,
     /// What this node is called, for people. Need not be unique.
     pub node: String,
+    /// Where the node keeps what it makes outside: nodes of different places cannot share partitions, since one does not
+    /// find what the other has made.
+    pub place: String,
+}
+
+/// As whom a node owns partitions.
+#[derive(Debug, Clone)]
+pub struct Name {
+    pub node: String,
+    pub place: String,
 }

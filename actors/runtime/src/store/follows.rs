@@ -5,7 +5,10 @@ use coffer_ports::log::{Batch, Space, Write};
 use rocksdb::{IteratorMode, PrefixRange, ReadOptions, WriteBatch};
 use serde::{Deserialize, Serialize};
 
-use super::{SPACES, Store, StoreError, keys, rows};
+use super::{
+    SPACES, Store, StoreError, keys,
+    rows::{self, OwnerRow},
+};
 
 /// How far a partition's changelog is applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +34,16 @@ impl Store {
     /// How far it has followed.
     pub fn position(&self, partition: u32) -> Result<Option<PositionRow>, StoreError> {
         self.row(Space::Meta, &keys::position(partition))
+    }
+
+    /// Who owned a partition last.
+    pub fn partition_owner(&self, partition: u32) -> Result<Option<OwnerRow>, StoreError> {
+        self.row(Space::Meta, &keys::owner(partition))
+    }
+
+    /// When an owner of a partition last wrote that it lives.
+    pub fn owned_at(&self, partition: u32) -> Result<Option<Timestamp>, StoreError> {
+        self.row(Space::Meta, &keys::owned(partition))
     }
 
     /// Whether nobody has ever owned a partition by it.

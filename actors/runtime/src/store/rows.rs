@@ -56,8 +56,9 @@ pub struct RemovedRow {
 /// Who owns a partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnerRow {
-    /// What the node is called.
+    /// What the node is called, and where it keeps what it makes outside.
     pub node: String,
+    pub place: String,
     pub since: Timestamp,
 }
 

@@ -6,6 +6,7 @@
 //! * `dispatcher` – order, deadline and bound of the calls to the outside;
 //! * `runner` – one partition at work: what it does around a commit, and when one fails;
 //! * `replicated_log` – a store that follows a changelog;
+//! * `nodes` – several nodes that share the partitions;
 //! * `post` – the ways between broker and partitions;
 //! * `telemetry` – what is counted and logged of all this;
 //! * `circle` – everything together, with a broker, a provider and agents that live in memory.
@@ -14,6 +15,7 @@ mod check;
 mod circle;
 mod dispatcher;
 mod link;
+mod nodes;
 mod partition;
 mod post;
 mod replicated_log;

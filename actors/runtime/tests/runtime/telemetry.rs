@@ -32,6 +32,7 @@ use crate::{
         circle::Circle,
         faults::CommitFault,
         lines,
+        nodes::Nodes,
         poll::{run, until},
         samples::{command_id, create, envelope, instance, tenant},
         small_disk::SmallDisk,
@@ -154,6 +155,20 @@ fn every_happening_is_told_with_its_line_and_its_counter() {
             ("store_wiped", counted(&following.store_wipes)),
         ]);
 
+        let mut nodes = Nodes::start(2).await;
+        nodes.nodes[1].member.assign_in_vain(0).await;
+        until("it has tried", || nodes.nodes[1].metrics.take_overs_failed.get() > 0).await;
+        nodes.tell_lost(0, 1).await;
+        let order = nodes.envelope(&tenant(1), instance(1), create(instance(1)));
+        nodes.nodes[1].runtime.submit(order).await.unwrap();
+        nodes.give(partition, 1).await;
+        seen.check(&[
+            ("take_over_failed", counted(&nodes.nodes[1].metrics.take_overs_failed)),
+            ("command_forwarded", counted(&nodes.nodes[1].metrics.commands_forwarded.with_label_values(&["accepted"]))),
+            ("partition_released", counted(&nodes.nodes[0].metrics.partitions_released)),
+        ]);
+        nodes.stop().await;
+
         let Some(disk) = SmallDisk::of_mib(128) else {
             seen.checked.push("store_changed");
             return;
@@ -174,7 +189,9 @@ fn every_bounded_thing_tells_how_full_it_is() {
     run(async {
         let mut circle = Circle::start().await;
         circle.active(&tenant(1), instance(1)).await;
-        let exported = text(&circle.registry);
+        let nodes = Nodes::start(1).await;
+        let exported = format!("{}{}", text(&circle.registry), text(&nodes.nodes[0].registry));
+        nodes.stop().await;
         for thing in fullness::THINGS {
             for gauge in ["coffer_bounded_used", "coffer_bounded_limit"] {
                 let start = format!("{gauge}{{thing=\"{thing}\"}} ");

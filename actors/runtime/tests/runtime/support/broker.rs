@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use coffer_ports::{
     Result,
-    transport::{Delivery, Incoming, Outgoing, Start, Transport},
+    transport::{Delivery, Incoming, Outgoing, Place, Positions, Start, Transport},
 };
 use coffer_protocol::topics;
 use coffer_runtime::runtime::PARTITIONS;
@@ -87,6 +87,59 @@ impl Transport for Broker {
         let reader = Reader { broker: self.0.clone(), life, positions, deliveries };
         tokio::spawn(reader.read(changed));
         Ok(receiver)
+    }
+
+    async fn subscribe_to(&self, topic: &str, wanted: watch::Receiver<Positions>) -> Result<mpsc::Receiver<Delivery>> {
+        let (deliveries, receiver) = mpsc::channel(READ_AHEAD);
+        let changed = self.0.changed.subscribe();
+        tokio::spawn(read_chosen(self.0.clone(), topic.to_owned(), wanted, changed, deliveries));
+        Ok(receiver)
+    }
+}
+
+/// Delivers the records of the partitions that are wanted, until nobody listens or wants anything any more.
+async fn read_chosen(
+    broker: Arc<Shared>,
+    topic: String,
+    mut wanted: watch::Receiver<Positions>,
+    mut changed: watch::Receiver<()>,
+    deliveries: mpsc::Sender<Delivery>,
+) {
+    let mut reading: BTreeMap<i32, (u64, i64)> = BTreeMap::new();
+    loop {
+        changed.borrow_and_update();
+        let wanted_now = wanted.borrow_and_update().clone();
+        let mut new = Vec::new();
+        {
+            let log = broker.log.lock().unwrap();
+            let records = log.topics.get(&topic).map_or(&[][..], Vec::as_slice);
+            let of = |partition: i32| records.iter().filter(move |record| record.partition == partition);
+            reading.retain(|partition, (turn, _)| wanted_now.get(partition).is_some_and(|place| place.turn == *turn));
+            for (partition, Place { start, turn }) in wanted_now {
+                let (_, next) = reading.entry(partition).or_insert_with(|| {
+                    new.push(Delivery::Begun { partition, turn });
+                    let next = match start {
+                        Start::Earliest => 0,
+                        Start::Latest => of(partition).count() as i64,
+                        Start::Offset(offset) => offset,
+                    };
+                    (turn, next)
+                });
+                let unread = of(partition).filter(|record| record.offset >= *next).cloned();
+                new.extend(unread.map(Delivery::Record));
+                *next = of(partition).count() as i64;
+            }
+        }
+        for delivery in new {
+            if deliveries.send(delivery).await.is_err() {
+                return;
+            }
+        }
+        tokio::select! {
+            _ = changed.changed() => {}
+            wish = wanted.changed() => if wish.is_err() { return },
+            () = deliveries.closed() => return,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod faults;
 pub mod guest;
 pub mod invariants;
 pub mod lines;
+pub mod nodes;
 pub mod outside;
 pub mod poll;
 pub mod samples;

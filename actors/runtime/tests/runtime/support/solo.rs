@@ -21,6 +21,7 @@ use coffer_runtime::{
     link::LinkParts,
     local_log::LocalLog,
     metrics::Metrics,
+    nodes::Name,
     partition::{Accepted, Parts},
     runner::{INBOX, Message, Runner, RunnerError, RunnerParts},
     store::{Store, keys, rows},
@@ -75,7 +76,7 @@ impl Solo {
             link: LinkParts { vault: vault.clone(), outgoing, metrics: metrics.clone() },
             dispatcher: Dispatcher::new(cloud.connectors(), vault, metrics.clone(), tokio::runtime::Handle::current()),
             clock: Arc::new(SystemClock::default()),
-            node: "solo".into(),
+            name: Arc::new(Name { node: "solo".into(), place: "solo".into() }),
         };
         let mut telemetry = broker.subscribe(&[topics::TELEMETRY.to_owned()], Start::Latest).await.unwrap();
         let (inbox, messages) = mpsc::channel(INBOX);
