@@ -27,14 +27,16 @@ REQUEST_TIMEOUT_S = 30
 class Nodes:
     """Nodes with one deployment key, one set of users and one directory of databases."""
 
-    def __init__(self, bin_dir: Path, bed: Bed, count: int, projects: int) -> None:
+    def __init__(
+        self, bin_dir: Path, bed: Bed, count: int, projects: int, session_timeout_ms: int = SESSION_TIMEOUT_MS
+    ) -> None:
         self.members = [Served(bin_dir) for _ in range(count)]
         first, *others = self.members
         for number, node in enumerate(self.members):
             with node.config.open("a") as config:
                 config.write(
                     f'\n[broker]\nlog = "kafka"\nbootstrap_servers = "{bed.endpoints["plaintext"]}"\n'
-                    f'node = "node-{number}"\nsession_timeout_ms = {SESSION_TIMEOUT_MS}\n'
+                    f'node = "node-{number}"\nsession_timeout_ms = {session_timeout_ms}\n'
                 )
                 if number > 0:
                     config.write(f'\n[provider]\ndirectory = "{first.state_dir / "local"}"\n')

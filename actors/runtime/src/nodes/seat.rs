@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use coffer_ports::{log::CommitError, telemetry::Happening};
+use coffer_ports::telemetry::Happening;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep, sleep_until},
@@ -173,7 +173,7 @@ impl Keeper {
                 () = sleep_until(due) => {}
             }
             let caught_up = self.parts.partition.log.catch_up(self.partition).await;
-            let answer = caught_up.as_ref().map(|()| ()).map_err(CommitError::to_string);
+            let answer = caught_up.map_err(|error| error.to_string());
             for wish in wishes.drain(..) {
                 // Whoever asked may have had enough of waiting.
                 let _ = wish.send(answer.clone());

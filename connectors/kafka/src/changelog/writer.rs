@@ -178,13 +178,10 @@ impl Work {
         }
     }
 
-    /// The cluster answers that a transaction is committed a moment before it lets anybody read it. Where other nodes read, that
-    /// moment is waited for: whoever is told of the commit by this one must find it at those. The next transaction could not
-    /// begin before either.
+    /// The cluster answers that a transaction is committed a moment before it lets anybody read it. That moment is waited for:
+    /// whoever is told of the commit by this node must find it at the others. The next transaction could not begin before
+    /// either.
     fn until_readable(&self, next_offset: i64) {
-        if self.parts.group.is_none() {
-            return;
-        }
         let deadline = Instant::now() + READABLE_LIMIT;
         while Instant::now() < deadline {
             if self.parts.readers.extent(self.parts.partition).is_ok_and(|extent| extent.end >= next_offset) {
