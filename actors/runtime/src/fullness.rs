@@ -10,7 +10,7 @@ use prometheus::{
 use crate::metrics::{BOUNDED_LIMIT, BOUNDED_USED};
 
 /// The things of this component, by the label `thing`.
-pub const THINGS: [&str; 10] = [
+pub const THINGS: [&str; 13] = [
     PARTITION_INBOX,
     LOG_QUEUE,
     OUTGOING,
@@ -21,6 +21,9 @@ pub const THINGS: [&str; 10] = [
     EXPORTED_INSTANCES,
     STANDBY_READERS,
     FORWARDED,
+    COMMANDS_QUEUE,
+    COMMANDS_UNDECIDED,
+    WATCHED_FOR_NODES,
 ];
 
 /// Inputs that wait for a partition.
@@ -41,6 +44,12 @@ pub const ENDED_TASKS: &str = "ended_tasks";
 pub const STANDBY_READERS: &str = "standby_readers";
 /// Commands and questions to other nodes that wait for their answer.
 pub const FORWARDED: &str = "forwarded";
+/// Records of the topic of commands that wait to be looked at.
+pub const COMMANDS_QUEUE: &str = "commands_queue";
+/// Commands of other nodes and of producers that wait for their answer.
+pub const COMMANDS_UNDECIDED: &str = "commands_undecided";
+/// Ends of tasks that other nodes wait for.
+pub const WATCHED_FOR_NODES: &str = "watched_for_nodes";
 /// Instances whose own metrics are exported.
 pub const EXPORTED_INSTANCES: &str = "exported_instances";
 

@@ -29,7 +29,9 @@ use tokio::{
 
 use super::forward::{Answer, Asked, Question, Wire};
 use crate::{
+    fullness,
     partition::Accepted,
+    post,
     runner::Message,
     runtime::{Runtime, intake},
     telemetry::IntakeRefused,
@@ -67,11 +69,14 @@ pub struct Parts {
 pub async fn read(deliveries: &mut mpsc::Receiver<Delivery>, parts: Parts) {
     let mut desks: HashMap<i32, mpsc::Sender<Incoming>> = HashMap::new();
     let watched = Arc::new(Semaphore::new(WATCHED));
+    let (bounded, weak) = (parts.wire.metrics.bounded.clone(), Arc::downgrade(&watched));
+    bounded.register(fullness::WATCHED_FOR_NODES, WATCHED, move || Some(WATCHED - weak.upgrade()?.available_permits()));
     while let Some(delivery) = deliveries.recv().await {
         match delivery {
             // What the one before it has not taken comes again.
             Delivery::Begun { partition, turn } => {
                 let (records, waiting) = mpsc::channel(RECORDS);
+                post::watch(&bounded, fullness::COMMANDS_QUEUE, &records);
                 tokio::spawn(Desk::new(partition, turn, parts.clone(), watched.clone()).run(waiting));
                 desks.insert(partition, records);
             }
@@ -106,6 +111,7 @@ impl Desk {
     fn new(partition: i32, turn: u64, parts: Parts, watched: Arc<Semaphore>) -> Self {
         let partition = partition.unsigned_abs();
         let (undecided, waiting) = mpsc::channel(UNDECIDED);
+        post::watch(&parts.wire.metrics.bounded, fullness::COMMANDS_UNDECIDED, &undecided);
         let has_left = Arc::new(AtomicBool::new(false));
         tokio::spawn(conclude(partition, parts.clone(), has_left.clone(), waiting));
         Self { partition, turn, parts, watched, has_left, undecided }

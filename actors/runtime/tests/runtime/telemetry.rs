@@ -190,7 +190,9 @@ fn every_bounded_thing_tells_how_full_it_is() {
         let mut circle = Circle::start().await;
         circle.active(&tenant(1), instance(1)).await;
         let nodes = Nodes::start(1).await;
-        let exported = format!("{}{}", text(&circle.registry), text(&nodes.nodes[0].registry));
+        let of_nodes = || text(&nodes.nodes[0].registry);
+        until("commands of other nodes are taken", || of_nodes().contains(fullness::COMMANDS_QUEUE)).await;
+        let exported = format!("{}{}", text(&circle.registry), of_nodes());
         nodes.stop().await;
         for thing in fullness::THINGS {
             for gauge in ["coffer_bounded_used", "coffer_bounded_limit"] {
