@@ -51,6 +51,15 @@ impl<'a> Node<'a> {
         Ok(self.object()?.keys().map(String::as_str))
     }
 
+    /// The one key of an object that names what is to be done.
+    pub fn only_key(&self) -> Result<&'a str> {
+        let mut keys = self.keys()?;
+        match (keys.next(), keys.next()) {
+            (Some(key), None) => Ok(key),
+            _ => Err(Error::bad_request("Invalid request body: it must have exactly one key, the action.")),
+        }
+    }
+
     pub fn items(&self) -> Result<Vec<Self>> {
         let items = self.value.as_array().ok_or_else(|| self.mistyped("array"))?;
         let node = |(index, value)| Self { value, path: format!("{}[{index}]", self.path) };

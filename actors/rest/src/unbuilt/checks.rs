@@ -1,6 +1,6 @@
 //! What is checked besides the shape of a body.
 
-use super::{Asked, bodies};
+use super::Asked;
 use crate::{
     commands, datastores,
     error::{Error, Result},
@@ -77,17 +77,6 @@ pub(super) fn clusters_of_a_datastore(asked: &Asked<'_>) -> Result<()> {
     let version = instances::create::choose_version(&catalogue, asked.caller, &choice)?;
     let name = choice.datastore.unwrap_or_default();
     Err(Error::not_implemented(format!("Clusters not supported for {name}-{}.", version.name)))
-}
-
-pub(super) fn cluster_action(asked: &Asked<'_>) -> Result<()> {
-    let actions: Vec<&str> = asked.body.keys()?.collect();
-    let [action] = actions[..] else {
-        return Err(Error::bad_request("Invalid request body: it must have exactly one key, the action."));
-    };
-    let known = bodies::CLUSTER_ACTIONS.iter().find(|(name, _)| *name == action);
-    let (_, shape) =
-        known.ok_or_else(|| Error::bad_request(format!("Action {} not supported", action.escape_debug())))?;
-    shape.check(&asked.body.required(action)?)
 }
 
 pub(super) fn module(asked: &Asked<'_>) -> Result<()> {
