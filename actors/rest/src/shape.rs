@@ -84,19 +84,18 @@ impl Shape {
             Self::OrNull(shape) => shape.check(node),
             Self::Boolean => node.boolean().map(drop),
             Self::Number => node.value().as_f64().map(drop).ok_or_else(|| node.mistyped("number")),
-            Self::Int if node.value().is_i64() || node.value().is_u64() => Ok(()),
-            Self::Int => Err(node.mistyped("integer")),
+            Self::Int => node.whole().map(drop).ok_or_else(|| node.mistyped("integer")),
             Self::Whole(least, most) => {
-                let number = node.value().as_i64().ok_or_else(|| node.mistyped("integer"))?;
-                if number < *least {
+                let number = node.whole().ok_or_else(|| node.mistyped("integer"))?;
+                if number < i128::from(*least) {
                     return Err(node.fails(format!("{number} is less than the minimum of {least}")));
                 }
-                if number > *most {
+                if number > i128::from(*most) {
                     return Err(node.fails(format!("{number} is greater than the maximum of {most}")));
                 }
                 Ok(())
             }
-            Self::Digits if node.value().is_u64() => Ok(()),
+            Self::Digits if node.whole().is_some_and(|number| number >= 0) => Ok(()),
             Self::Digits => match node.text()? {
                 text if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(()),
                 _ => Err(node.fails(format!("{} does not match '[0-9]+'", node.shown()))),

@@ -96,7 +96,7 @@ fn refuse_what_is_not_there(instance: &Node<'_>) -> Result<()> {
         }
     }
     if let Some(count) = instance.optional("replica_count")? {
-        let number = count.value().as_u64().ok_or_else(|| count.mistyped("integer"))?;
+        let number = count.whole().ok_or_else(|| count.mistyped("integer"))?;
         if number != 1 {
             return Err(Error::bad_request(format!(
                 "Replica count only valid when creating replicas. Cannot create {number} instances."
@@ -159,13 +159,15 @@ fn check_nic(nic: &Node<'_>) -> Result<()> {
 /// A flavor's id as a string or an integer, or a URL that ends in it.
 pub(crate) fn flavor_id(node: &Node<'_>) -> Result<String> {
     match node.value() {
-        Value::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
         Value::String(_) => {
             let text = node.non_empty()?;
             let path = text.split(['?', '#']).next().unwrap_or_default();
             Ok(path.rsplit('/').next().unwrap_or_default().to_owned())
         }
-        _ => Err(node.fails(format!("{} is not valid under any of the given schemas", node.shown()))),
+        _ => match node.whole() {
+            Some(number) => Ok(number.to_string()),
+            None => Err(node.fails(format!("{} is not valid under any of the given schemas", node.shown()))),
+        },
     }
 }
 
@@ -178,9 +180,9 @@ pub(crate) fn group_id(node: &Node<'_>) -> Result<GroupId> {
 
 pub(crate) fn volume<'a>(node: &Node<'a>) -> Result<Volume<'a>> {
     let size = node.required("size")?;
-    let shown_size = match size.value() {
-        Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
-        Value::String(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => text.clone(),
+    let shown_size = match (size.value(), size.whole()) {
+        (_, Some(number)) => number.to_string(),
+        (Value::String(text), _) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => text.clone(),
         _ => return Err(size.fails(format!("{} is not valid under any of the given schemas", size.shown()))),
     };
     let digits = shown_size.trim_start_matches('0');

@@ -88,7 +88,7 @@ pub(super) fn module(asked: &Asked<'_>) -> Result<()> {
         return Err(Error::not_found(format!("Module type '{}' was not found.", kind.escape_debug())));
     }
     for option in FOR_ADMINS {
-        let is_set = module.optional(option)?.is_some_and(|node| node.value().as_i64() == Some(1));
+        let is_set = module.optional(option)?.is_some_and(|node| node.whole() == Some(1));
         if is_set && !asked.caller.is_admin {
             return Err(Error::forbidden(format!("The option '{option}' of a module is for admins.")));
         }
@@ -104,12 +104,12 @@ pub(super) fn log_action(asked: &Asked<'_>) -> Result<()> {
 }
 
 fn is_set(asked: &Asked<'_>, key: &str) -> Result<bool> {
-    Ok(asked.body.optional(key)?.is_some_and(|node| node.value().as_i64() == Some(1)))
+    Ok(asked.body.optional(key)?.is_some_and(|node| node.whole() == Some(1)))
 }
 
 pub(super) fn ssl_action(asked: &Asked<'_>) -> Result<()> {
     let ssl = asked.body.required("ssl")?;
-    let is_set = |key: &str| Ok(ssl.optional(key)?.is_some_and(|node| node.value().as_i64() == Some(1)));
+    let is_set = |key: &str| Ok(ssl.optional(key)?.is_some_and(|node| node.whole() == Some(1)));
     let asked_for = ["enable", "disable", "rollback"].map(is_set).into_iter().collect::<Result<Vec<bool>>>()?;
     match asked_for[..] {
         [true, false, false] if ssl.optional("container_ref")?.is_none() => {
