@@ -21,15 +21,10 @@ pub(super) fn anybodys_instance(asked: &Asked<'_>) -> Result<()> {
     mgmt::instances::find(asked.shim, &asked.named("instance")).map(drop)
 }
 
-/// The version that the path names, by its id alone or within its datastore.
+/// The version that the path names by its id.
 pub(super) fn version(asked: &Asked<'_>) -> Result<()> {
     let catalogue = asked.shim.control.catalogue();
-    let id_or_name = &asked.named("version");
-    if asked.path.get("datastore").is_some() {
-        let datastore = datastores::find(&catalogue, asked.caller, &asked.named("datastore"))?;
-        return datastores::find_version(datastore, asked.caller, id_or_name).map(drop);
-    }
-    datastores::find_version_by_id(&catalogue, asked.caller, id_or_name).map(drop)
+    datastores::find_version_by_id(&catalogue, asked.caller, &asked.named("version")).map(drop)
 }
 
 pub(super) fn datastore_is_unused(asked: &Asked<'_>) -> Result<()> {
