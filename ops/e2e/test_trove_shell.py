@@ -46,6 +46,12 @@ def properties(shell: OpenStack, *words: str) -> dict[str, str]:
     return {row["Property"]: row["Value"] for row in rows}
 
 
+def charsets(address: str) -> list[str]:
+    """What the engine has."""
+    variables = ", ".join(f"CAST(@@GLOBAL.{name} AS CHAR)" for name in CHARSETS)
+    return list(query(address, "admin", "admin", "mydb", f"SELECT {variables}")[0])
+
+
 def test_the_walk(coffer: Coffer, shell: OpenStack):
     # What there is to order.
     (datastore,) = table(shell, "datastore-list")
@@ -90,12 +96,12 @@ def test_the_walk(coffer: Coffer, shell: OpenStack):
     (user,) = table(shell, "user-list", "master_1")
     assert (user["Name"], user["Host"], user["Databases"]) == ("admin", "%", "mydb")
     wait_for("the user to log in", lambda: can_log_in(address, "admin", "admin", "mydb"), APPLY_TIMEOUT_S)
-    variables = ", ".join(f"CAST(@@GLOBAL.{name} AS CHAR)" for name in CHARSETS)
-    wanted = tuple(value.replace("utf8", "utf8mb3") for value in CHARSETS.values())
-    seen = lambda: query(address, "admin", "admin", "mydb", f"SELECT {variables}")[0]  # noqa: E731
-    wait_for("the engine to have the charsets", lambda: seen() == wanted, APPLY_TIMEOUT_S)
+    wanted = [value.replace("utf8", "utf8mb3") for value in CHARSETS.values()]
+    wait_for("the engine to have the charsets", lambda: charsets(address) == wanted, APPLY_TIMEOUT_S)
 
     # And the end of it.
+    shell.trove_text("configuration-detach", "master_1")
+    wait_for("the engine to be as it was", lambda: charsets(address) != wanted, APPLY_TIMEOUT_S)
     shell.trove_text("delete", "master_1")
     coffer.api.wait_gone(instance)
     shell.trove_text("configuration-delete", "utf8")
