@@ -219,8 +219,9 @@ fn path_name(name: &str) -> Value {
     json!({ "name": name, "in": "path", "required": true, "schema": Shape::Text.json_schema() })
 }
 
+/// A parameter without a value counts as none, as Python's `parse_qsl` has it.
 fn queried(name: &str, schema: &Value) -> Value {
-    json!({ "name": name, "in": "query", "schema": schema })
+    json!({ "name": name, "in": "query", "allowEmptyValue": true, "schema": schema })
 }
 
 fn is_of_a_tenant(route: &Described) -> bool {
