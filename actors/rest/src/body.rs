@@ -1,6 +1,6 @@
-//! The body of a request as JSON: bounded in size and time.
+//! The body of a request as JSON: bounded in size and time, and of the shape that its route names.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, marker::PhantomData, pin::Pin};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
@@ -15,23 +15,48 @@ use tokio::time::timeout;
 use crate::{
     Shim,
     error::{Error, Result},
+    schema::Node,
+    shape::Shape,
 };
 
+/// What the body of a route must be. It is checked before the handler has it, and is what the OpenAPI document tells.
+pub(crate) trait Schema: 'static {
+    const SHAPE: &'static Shape;
+    /// Whether there may be no body.
+    const IS_OPTIONAL: bool = false;
+}
+
+/// Any JSON or none, for routes that check it themselves.
+pub(crate) struct AnyBody;
+
+impl Schema for AnyBody {
+    const SHAPE: &'static Shape = &Shape::Any;
+    const IS_OPTIONAL: bool = true;
+}
+
 /// The parsed body; `None` when there is none.
-pub(crate) struct Body(pub Option<Value>);
+pub(crate) struct Body<S = AnyBody>(pub Option<Value>, PhantomData<S>);
 
 /// How many times the limit is read and thrown away before a longer body is answered: a client that is still sending
 /// when the connection closes would never see the answer.
 const DISCARDED_LIMITS: usize = 16;
 
-impl Body {
+impl<S: Schema> Body<S> {
+    fn checked(value: Option<Value>) -> Result<Self> {
+        let body = Self(value, PhantomData);
+        if body.0.is_some() || !S::IS_OPTIONAL {
+            S::SHAPE.check(&Node::body(body.required()?))?;
+        }
+        Ok(body)
+    }
+
     /// The body of a request that must have one.
     pub fn required(&self) -> Result<&Value> {
-        self.0.as_ref().ok_or_else(|| Error::bad_request("Invalid request body: it is empty."))
+        self.0.as_ref().ok_or_else(Error::no_body)
     }
 }
 
-impl FromRequest for Body {
+impl<S: Schema> FromRequest for Body<S> {
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
@@ -45,10 +70,10 @@ impl FromRequest for Body {
                 .await
                 .map_err(|_| Error::bad_request("The request's body did not arrive in time."))??;
             if bytes.is_empty() {
-                return Ok(Self(None));
+                return Self::checked(None);
             }
             check_content_type(&request)?;
-            serde_json::from_slice(&bytes).map(|value| Self(Some(value))).map_err(|_| Error::malformed(&request))
+            Self::checked(Some(serde_json::from_slice(&bytes).map_err(|_| Error::malformed(&request))?))
         })
     }
 }

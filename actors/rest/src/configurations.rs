@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     Shim,
+    bodies::{GroupPatch, GroupReplacement, NewGroup},
     body::Body,
     caller::Caller,
     commands::{SETTLE_LIMIT, find, submit},
@@ -74,7 +75,7 @@ pub(crate) async fn show(shim: Data<Shim>, caller: Caller, path: Path<(String, S
     Ok(answer(&group))
 }
 
-pub(crate) async fn create(shim: Data<Shim>, caller: Caller, body: Body) -> Result<HttpResponse> {
+pub(crate) async fn create(shim: Data<Shim>, caller: Caller, body: Body<NewGroup>) -> Result<HttpResponse> {
     let wanted = Node::root(body.required()?, "configuration")?;
     let name = wanted.required("name")?.non_empty()?.to_owned();
     let values = values(&wanted.required("values")?)?;
@@ -93,7 +94,7 @@ pub(crate) async fn patch(
     shim: Data<Shim>,
     caller: Caller,
     path: Path<(String, String)>,
-    body: Body,
+    body: Body<GroupPatch>,
 ) -> Result<HttpResponse> {
     let wanted = Node::root(body.required()?, "configuration")?;
     let values = wanted.parsed("values", values)?.unwrap_or_default();
@@ -107,7 +108,7 @@ pub(crate) async fn replace(
     shim: Data<Shim>,
     caller: Caller,
     path: Path<(String, String)>,
-    body: Body,
+    body: Body<GroupReplacement>,
 ) -> Result<HttpResponse> {
     let wanted = Node::root(body.required()?, "configuration")?;
     let command = Command::ReplaceConfiguration {

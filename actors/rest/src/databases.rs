@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::{
     Shim,
+    bodies::NewDatabases,
     body::Body,
     caller::Caller,
     commands::{carry_out, find_healthy},
@@ -51,7 +52,7 @@ pub(crate) async fn create(
     shim: Data<Shim>,
     caller: Caller,
     path: Path<(String, String)>,
-    body: Body,
+    body: Body<NewDatabases>,
 ) -> Result<HttpResponse> {
     let (_, instance) = path.into_inner();
     let databases = parse(&Node::root(body.required()?, "databases")?)?;

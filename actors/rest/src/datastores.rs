@@ -117,8 +117,7 @@ pub(crate) async fn show_version(
 ) -> Result<HttpResponse> {
     let (_, datastore, version) = path.into_inner();
     let catalogue = shim.control.catalogue();
-    let datastore = find(&catalogue, &caller, &datastore)?;
-    let version = find_version(datastore, &caller, &version)?;
+    let (datastore, version) = find_named(&catalogue, &caller, &datastore, &version)?;
     Ok(answer(version, &caller, datastore))
 }
 
@@ -141,8 +140,7 @@ pub(crate) async fn list_volume_types(
 ) -> Result<HttpResponse> {
     let (_, datastore, version) = path.into_inner();
     let catalogue = shim.control.catalogue();
-    let datastore = find(&catalogue, &caller, &datastore)?;
-    find_version(datastore, &caller, &version)?;
+    find_named(&catalogue, &caller, &datastore, &version)?;
     let types = catalogue.volume_types.iter();
     let volume_types = types.map(|name| VolumeTypeRow { id: name, name, is_public: true, description: None }).collect();
     Ok(HttpResponse::Ok().json(VolumeTypeList { volume_types }))
@@ -156,19 +154,20 @@ pub(crate) fn find<'a>(catalogue: &'a Catalogue, caller: &Caller, id_or_name: &s
         .ok_or_else(|| Error::not_found(format!("Datastore '{id_or_name}' cannot be found.")))
 }
 
-/// A version that the caller may see, by id or name. Errors: 400, which is what Trove has for it.
-pub(crate) fn find_version<'a>(
-    datastore: &'a Datastore,
+/// A datastore and a version of it that the caller may see, each by id or name. Errors: 404 for the datastore, 400 for
+/// the version, which is what Trove has for it.
+pub(crate) fn find_named<'a>(
+    catalogue: &'a Catalogue,
     caller: &Caller,
-    id_or_name: &str,
-) -> Result<&'a DatastoreVersion> {
-    datastore
-        .version(id_or_name)
-        .filter(|version| version.active || caller.is_admin)
-        .ok_or_else(|| no_version(id_or_name))
+    datastore: &str,
+    version: &str,
+) -> Result<(&'a Datastore, &'a DatastoreVersion)> {
+    let datastore = find(catalogue, caller, datastore)?;
+    let found = datastore.version(version).filter(|version| version.active || caller.is_admin);
+    Ok((datastore, found.ok_or_else(|| no_version(version))?))
 }
 
-/// A version that the caller may see, by its id alone. Errors: as [`find_version`].
+/// A version that the caller may see, by its id alone. Errors: as [`find_named`].
 pub(crate) fn find_version_by_id<'a>(
     catalogue: &'a Catalogue,
     caller: &Caller,

@@ -66,6 +66,11 @@ impl Error {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
+    /// No body, where there must be one.
+    pub fn no_body() -> Self {
+        Self::bad_request("Invalid request body: it is empty.")
+    }
+
     /// Trove's words for a thing that is not there, or is another tenant's.
     pub fn no_resource(id: &str) -> Self {
         Self::not_found(format!("Resource {id} cannot be found."))
@@ -152,7 +157,7 @@ pub(crate) fn wants_html(request: &HttpRequest) -> bool {
 }
 
 /// Trove's name of a status.
-fn fault_name(status: StatusCode) -> &'static str {
+pub(crate) fn fault_name(status: StatusCode) -> &'static str {
     match status.as_u16() {
         400 => "badRequest",
         401 => "unauthorized",

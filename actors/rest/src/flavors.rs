@@ -50,8 +50,7 @@ pub(crate) async fn list_of_version(
 ) -> Result<HttpResponse> {
     let (_, datastore, version) = path.into_inner();
     let catalogue = shim.control.catalogue();
-    let datastore = datastores::find(&catalogue, &caller, &datastore)?;
-    datastores::find_version(datastore, &caller, &version)?;
+    datastores::find_named(&catalogue, &caller, &datastore, &version)?;
     Ok(answer(&catalogue.flavors, &caller.links))
 }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::{
     Shim,
+    bodies::Granted,
     body::Body,
     caller::Caller,
     commands::{carry_out, find_healthy},
@@ -43,7 +44,7 @@ pub(crate) async fn grant(
     shim: Data<Shim>,
     caller: Caller,
     path: Path<(String, String, String)>,
-    body: Body,
+    body: Body<Granted>,
 ) -> Result<HttpResponse> {
     let (_, instance, segment) = path.into_inner();
     let list = Node::root(body.required()?, "databases")?;

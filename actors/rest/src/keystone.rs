@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::{
     Shim,
     auth::identity_away,
+    bodies::Login,
     body::Body,
     error::{Error, Result},
     links::Base,
@@ -117,7 +118,7 @@ pub(crate) async fn version(request: HttpRequest) -> HttpResponse {
     HttpResponse::Ok().json(VersionBody { version })
 }
 
-pub(crate) async fn issue_token(shim: Data<Shim>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
+pub(crate) async fn issue_token(shim: Data<Shim>, request: HttpRequest, body: Body<Login>) -> Result<HttpResponse> {
     let auth = Node::root(body.required()?, "auth")?;
     let (method, credentials) = credentials(&auth)?;
     let project = scope(&auth)?;

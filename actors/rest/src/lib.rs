@@ -8,13 +8,15 @@
 //! * `routes` – every path that exists;
 //! * [`telemetry`] – what is counted and logged of requests;
 //! * `observe`, `request_id`, `auth`, `caller` – around each request: log, metrics, correlation, who calls;
-//! * `body`, `schema`, `paging`, `links`, `quoting`, `times`, `random`, `error` – what all resources share;
+//! * `shape`, `schema`, `body`, `bodies` – what requests must look like;
+//! * `paging`, `links`, `quoting`, `times`, `random`, `error` – what all resources share;
 //! * `policy` – who may do what; [`rates`] – how often;
 //! * `commands` – from a request to a committed command;
 //! * [`tls`] – the certificate, where the API is served over TLS;
 //! * one file (or directory) per resource: `versions`, `flavors`, `datastores`, `parameters`, `configurations`,
 //!   `instances`, `databases`, `users`, `root`, `limits`, `quotas`, `keystone`, `probes`, and `mgmt` for admins;
-//! * `unbuilt`, `shape` – the routes of powers that are not built, which check and refuse.
+//! * `openapi` – the API in a document for machines, made from all of these;
+//! * `unbuilt` – the routes of powers that are not built, which check and refuse.
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
@@ -37,6 +39,7 @@ pub use crate::{
 };
 
 mod auth;
+mod bodies;
 mod body;
 mod caller;
 mod commands;
@@ -54,6 +57,7 @@ mod limits;
 mod links;
 mod mgmt;
 mod observe;
+mod openapi;
 mod paging;
 mod parameters;
 mod policy;
@@ -84,6 +88,8 @@ pub(crate) struct Shim {
     metrics: Metrics,
     policy: Policy,
     limiter: Limiter,
+    /// The API's own description.
+    openapi: String,
 }
 
 /// The API without a socket: what every worker's [`application`] shares.
@@ -102,7 +108,8 @@ impl Api {
         let metrics = Metrics::register(&registry).map_err(io::Error::other)?;
         let policy = Policy::open(config.policy_file.as_deref()).map_err(io::Error::other)?;
         let limiter = Limiter::new(&config.requests_per_minute, metrics.tenants_counted.clone());
-        Ok(Self(web::Data::new(Shim { config, control, identity, registry, metrics, policy, limiter })))
+        let openapi = openapi::document(&routes::described(config.serve_identity)).to_string();
+        Ok(Self(web::Data::new(Shim { config, control, identity, registry, metrics, policy, limiter, openapi })))
     }
 }
 

@@ -39,8 +39,7 @@ pub(crate) async fn list(
 ) -> Result<HttpResponse> {
     let (_, datastore, version) = path.into_inner();
     let catalogue = shim.control.catalogue();
-    let datastore = datastores::find(&catalogue, &caller, &datastore)?;
-    Ok(all(datastores::find_version(datastore, &caller, &version)?))
+    Ok(all(datastores::find_named(&catalogue, &caller, &datastore, &version)?.1))
 }
 
 pub(crate) async fn list_by_id(shim: Data<Shim>, caller: Caller, path: Path<(String, String)>) -> Result<HttpResponse> {
@@ -56,8 +55,7 @@ pub(crate) async fn show(
 ) -> Result<HttpResponse> {
     let (_, datastore, version, name) = path.into_inner();
     let catalogue = shim.control.catalogue();
-    let datastore = datastores::find(&catalogue, &caller, &datastore)?;
-    one(datastores::find_version(datastore, &caller, &version)?, &name)
+    one(datastores::find_named(&catalogue, &caller, &datastore, &version)?.1, &name)
 }
 
 pub(crate) async fn show_by_id(

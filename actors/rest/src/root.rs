@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     Shim,
+    bodies::RootPassword,
     body::Body,
     caller::Caller,
     commands::{carry_out, find_healthy},
@@ -46,7 +47,7 @@ pub(crate) async fn enable(
     shim: Data<Shim>,
     caller: Caller,
     path: Path<(String, String)>,
-    body: Body,
+    body: Body<RootPassword>,
 ) -> Result<HttpResponse> {
     let (_, instance) = path.into_inner();
     let wanted = wanted_password(body.0.as_ref())?;

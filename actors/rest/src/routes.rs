@@ -14,7 +14,12 @@ use actix_web::{
 use crate::{
     auth, configurations, databases, datastores,
     error::Error,
-    flavors, grants, instances, keystone, limits, mgmt, parameters,
+    flavors, grants, instances, keystone, limits, mgmt,
+    openapi::{
+        self,
+        arguments::{Arguments, TakenBody, Takes},
+    },
+    parameters,
     policy::routes::{Asks, ask, asks},
     probes, quotas, root, unbuilt, user_changes, users, versions,
 };
@@ -34,7 +39,8 @@ pub(crate) struct At {
 struct Served {
     method: Method,
     route: Route,
-    is_built: bool,
+    takes: Takes,
+    unbuilt: Option<&'static unbuilt::Answer>,
 }
 
 /// A path without methods yet.
@@ -46,11 +52,11 @@ impl At {
     fn on<F, Args>(mut self, method: Method, handler: F) -> Self
     where
         F: Handler<Args>,
-        Args: FromRequest + 'static,
+        Args: FromRequest + Arguments + 'static,
         F::Output: Responder + 'static,
     {
         let route = web::method(method.clone()).to(handler);
-        self.methods.push(Served { method, route, is_built: true });
+        self.methods.push(Served { method, route, takes: Args::takes(), unbuilt: None });
         self
     }
 }
@@ -63,7 +69,12 @@ fn and_unbuilt(mut paths: Vec<At>, rows: &'static [unbuilt::Row]) -> Vec<At> {
             paths.len() - 1
         });
         let route = web::method(row.method.clone()).to(row.handler());
-        paths[index].methods.push(Served { method: row.method.clone(), route, is_built: false });
+        let takes = Takes {
+            body: row.body.as_ref().map(|shape| TakenBody { shape, is_optional: false }),
+            is_paged: matches!(row.answer, unbuilt::Answer::Empty(_)),
+        };
+        let unbuilt = Some(&row.answer);
+        paths[index].methods.push(Served { method: row.method.clone(), route, takes, unbuilt });
     }
     paths
 }
@@ -92,23 +103,40 @@ pub struct Listed {
 
 /// Every route that is served, in no particular order.
 pub fn routes() -> Vec<Listed> {
+    let listed = |Described { method, path, unbuilt, .. }| {
+        let asks = path.strip_prefix(TENANT).map(|path| asks(&method, path));
+        Listed { method, path, is_built: unbuilt.is_none(), asks }
+    };
+    described(true).into_iter().map(listed).collect()
+}
+
+/// A route as its document needs it.
+pub(crate) struct Described {
+    pub method: Method,
+    pub path: String,
+    pub takes: Takes,
+    /// What it answers when it only checks.
+    pub unbuilt: Option<&'static unbuilt::Answer>,
+}
+
+/// As [`routes`], for the document.
+pub(crate) fn described(serve_identity: bool) -> Vec<Described> {
     let below = |prefix: &'static str, paths: Vec<At>| {
         paths.into_iter().flat_map(move |at| {
-            at.methods.into_iter().map(move |Served { method, is_built, .. }| {
+            at.methods.into_iter().map(move |Served { method, takes, unbuilt, .. }| {
                 let path = format!("{prefix}{}", at.path);
-                let asks = path.strip_prefix(TENANT).map(|path| asks(&method, path));
-                Listed { method, path, is_built, asks }
+                Described { method, path, takes, unbuilt }
             })
         })
     };
-    below("", without_tenant(true))
+    below("", without_tenant(serve_identity))
         .chain(below(TENANT, often_asked()))
         .chain(below(INSTANCE, of_an_instance()))
         .chain(below(TENANT, of_a_tenant()))
         .collect()
 }
 
-const TENANT: &str = "/v1.0/{tenant}";
+pub(crate) const TENANT: &str = "/v1.0/{tenant}";
 const INSTANCE: &str = "/v1.0/{tenant}/instances/{instance}";
 const ONE_INSTANCE: &str = "/instances/{instance}";
 
@@ -148,6 +176,7 @@ fn without_tenant(serve_identity: bool) -> Vec<At> {
         at("/").on(GET, versions::list),
         at("/v1.0").on(GET, versions::show),
         at("/v1.0/").on(GET, versions::show),
+        at("/openapi.json").on(GET, openapi::show),
         at("/healthcheck").on(GET, probes::healthcheck),
         at("/healthz").on(GET, probes::healthz),
         at("/readyz").on(GET, probes::readyz),

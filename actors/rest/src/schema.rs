@@ -11,6 +11,8 @@ use crate::{
     request_id::uuid_of,
 };
 
+const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
+
 /// A value somewhere in a body.
 pub(crate) struct Node<'a> {
     value: &'a Value,
@@ -51,6 +53,15 @@ impl<'a> Node<'a> {
         Ok(self.object()?.keys().map(String::as_str))
     }
 
+    /// The one key of an object that names what is to be done.
+    pub fn only_key(&self) -> Result<&'a str> {
+        let mut keys = self.keys()?;
+        match (keys.next(), keys.next()) {
+            (Some(key), None) => Ok(key),
+            _ => Err(Error::bad_request("Invalid request body: it must have exactly one key, the action.")),
+        }
+    }
+
     pub fn items(&self) -> Result<Vec<Self>> {
         let items = self.value.as_array().ok_or_else(|| self.mistyped("array"))?;
         let node = |(index, value)| Self { value, path: format!("{}[{index}]", self.path) };
@@ -84,6 +95,14 @@ impl<'a> Node<'a> {
 
     pub fn boolean(&self) -> Result<bool> {
         self.value.as_bool().ok_or_else(|| self.mistyped("boolean"))
+    }
+
+    /// A whole number of 64 bits. As in JSON Schema `1.0` is one.
+    pub fn whole(&self) -> Option<i128> {
+        let exact = self.value.as_i64().map(i128::from).or_else(|| self.value.as_u64().map(i128::from));
+        let is_whole = |number: &f64| number.fract() == 0.0 && (-TWO_TO_63..2.0 * TWO_TO_63).contains(number);
+        #[allow(clippy::cast_possible_truncation, reason = "it is whole and fits")]
+        exact.or_else(|| self.value.as_f64().filter(is_whole).map(|number| number as i128))
     }
 
     pub fn check_object(&self) -> Result<()> {

@@ -14,6 +14,7 @@ use coffer_domain::{
 
 use crate::{
     Shim,
+    bodies::{self, NewPasswords},
     body::Body,
     caller::Caller,
     commands::{carry_out, find_healthy},
@@ -23,24 +24,14 @@ use crate::{
     users::{ANY_HOST, existing_user},
 };
 
-/// What can be changed about a user.
-const ATTRIBUTES: [&str; 3] = ["name", "password", "host"];
-
 pub(crate) async fn change(
     shim: Data<Shim>,
     caller: Caller,
     path: Path<(String, String, String)>,
-    body: Body,
+    body: Body<bodies::UserChange>,
 ) -> Result<HttpResponse> {
     let (_, instance, segment) = path.into_inner();
     let wanted = Node::root(body.required()?, "user")?;
-    let keys: Vec<&str> = wanted.keys()?.collect();
-    if keys.is_empty() {
-        return Err(wanted.fails("{} should be non-empty"));
-    }
-    if let Some(key) = keys.iter().find(|key| !ATTRIBUTES.contains(key)) {
-        return Err(wanted.unexpected(key));
-    }
     let name = wanted.parsed("name", |node| node.non_empty().map(str::to_owned))?;
     let host = wanted.parsed("host", |node| node.text().map(str::to_owned))?;
     let password = wanted.parsed("password", Node::non_empty)?;
@@ -65,7 +56,7 @@ pub(crate) async fn change_passwords(
     shim: Data<Shim>,
     caller: Caller,
     path: Path<(String, String)>,
-    body: Body,
+    body: Body<NewPasswords>,
 ) -> Result<HttpResponse> {
     let (_, instance) = path.into_inner();
     let list = Node::root(body.required()?, "users")?.items()?;

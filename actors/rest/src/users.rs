@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::{
     Shim,
+    bodies::NewUsers,
     body::Body,
     caller::Caller,
     commands::{carry_out, find_healthy},
@@ -72,7 +73,7 @@ pub(crate) async fn create(
     shim: Data<Shim>,
     caller: Caller,
     path: Path<(String, String)>,
-    body: Body,
+    body: Body<NewUsers>,
 ) -> Result<HttpResponse> {
     let (_, instance) = path.into_inner();
     let users = parse(&Node::root(body.required()?, "users")?)?;

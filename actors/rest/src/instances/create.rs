@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Shim,
+    bodies::NewInstance,
     body::Body,
     caller::Caller,
     commands::submit,
@@ -27,7 +28,7 @@ use crate::{
     users,
 };
 
-pub(crate) async fn create(shim: Data<Shim>, caller: Caller, body: Body) -> Result<HttpResponse> {
+pub(crate) async fn create(shim: Data<Shim>, caller: Caller, body: Body<NewInstance>) -> Result<HttpResponse> {
     let order = Order::parse(&Node::root(body.required()?, "instance")?)?;
     shim.policy.check(&caller, "instance:create")?;
     // What may not be done to an instance may not be ordered with one.

@@ -21,11 +21,11 @@ use uuid::Uuid;
 
 use crate::{
     Shim,
+    bodies::OperatorsAction,
     body::Body,
     caller::Caller,
     commands::{instance_id, submit_for},
     error::{Error, Result},
-    instances::action::named_action,
     instances::view::{Extent, Render, read},
     paging::Page,
     request_id::uuid_of,
@@ -156,11 +156,11 @@ pub(crate) async fn act(
     shim: Data<Shim>,
     caller: Caller,
     path: Path<(String, String)>,
-    body: Body,
+    body: Body<OperatorsAction>,
 ) -> Result<HttpResponse> {
     caller.require_admin()?;
     let body = Node::body(body.required()?);
-    let action = named_action(&body)?;
+    let action = body.only_key()?;
     let wanted = body.required(action)?;
     let command = match action {
         "reboot" => Ok(Command::Restart),

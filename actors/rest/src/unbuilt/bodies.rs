@@ -1,10 +1,11 @@
 //! What the bodies of these routes may hold.
 
+use crate::bodies::{ANY_OBJECT, DATASTORE, MODULE_IDS};
 use crate::shape::{
-    FLAG,
+    FLAG, Key,
     Shape::{
-        self, Any, Boolean, Closed, Digits, Flavor, List, Name, Nics, Number, Object, Set, Uuid, UuidOrNull, Volume,
-        Whole, Word,
+        self, Any, Boolean, Closed, Digits, Flavor, List, Name, Nics, Number, Object, OrNull, Set, Uuid, Volume, Whole,
+        Word,
     },
 };
 
@@ -33,11 +34,6 @@ pub(super) const BACKUP: Shape = Object(
 pub(super) const STRATEGY: Shape =
     Object(&[("backup_strategy", Closed(&[("swift_container", Name)], &[("instance_id", Uuid)]))], &[]);
 
-const ANY_OBJECT: Shape = Object(&[], &[]);
-const DATASTORE: Shape = Object(&[], &[("type", Name), ("version", Name), ("version_number", Name)]);
-
-const MODULE_IDS: Shape = List(&Object(&[("id", Uuid)], &[]));
-
 /// `{"modules": [{"id": …}]}` of an instance.
 pub(super) const MODULES: Shape = Object(&[("modules", MODULE_IDS)], &[]);
 
@@ -62,14 +58,15 @@ pub(super) const CLUSTER: Shape = Object(
                     )),
                 ),
             ],
-            &[("locality", Name), ("configuration", UuidOrNull), ("extended_properties", ANY_OBJECT)],
+            &[("locality", Name), ("configuration", OrNull(&Uuid)), ("extended_properties", ANY_OBJECT)],
         ),
     )],
     &[],
 );
 
-/// Actions of a cluster, with what each takes.
-pub(super) const CLUSTER_ACTIONS: &[(&str, Shape)] = &[
+pub(super) const CLUSTER_ACTION: Shape = Shape::Action("Action {} not supported", CLUSTER_ACTIONS);
+
+const CLUSTER_ACTIONS: &[Key] = &[
     (
         "grow",
         List(&Object(

@@ -1,6 +1,6 @@
 //! What is checked besides the shape of a body.
 
-use super::{Asked, bodies};
+use super::Asked;
 use crate::{
     commands, datastores,
     error::{Error, Result},
@@ -21,15 +21,10 @@ pub(super) fn anybodys_instance(asked: &Asked<'_>) -> Result<()> {
     mgmt::instances::find(asked.shim, &asked.named("instance")).map(drop)
 }
 
-/// The version that the path names, by its id alone or within its datastore.
+/// The version that the path names by its id.
 pub(super) fn version(asked: &Asked<'_>) -> Result<()> {
     let catalogue = asked.shim.control.catalogue();
-    let id_or_name = &asked.named("version");
-    if asked.path.get("datastore").is_some() {
-        let datastore = datastores::find(&catalogue, asked.caller, &asked.named("datastore"))?;
-        return datastores::find_version(datastore, asked.caller, id_or_name).map(drop);
-    }
-    datastores::find_version_by_id(&catalogue, asked.caller, id_or_name).map(drop)
+    datastores::find_version_by_id(&catalogue, asked.caller, &asked.named("version")).map(drop)
 }
 
 pub(super) fn datastore_is_unused(asked: &Asked<'_>) -> Result<()> {
@@ -79,17 +74,6 @@ pub(super) fn clusters_of_a_datastore(asked: &Asked<'_>) -> Result<()> {
     Err(Error::not_implemented(format!("Clusters not supported for {name}-{}.", version.name)))
 }
 
-pub(super) fn cluster_action(asked: &Asked<'_>) -> Result<()> {
-    let actions: Vec<&str> = asked.body.keys()?.collect();
-    let [action] = actions[..] else {
-        return Err(Error::bad_request("Invalid request body: it must have exactly one key, the action."));
-    };
-    let known = bodies::CLUSTER_ACTIONS.iter().find(|(name, _)| *name == action);
-    let (_, shape) =
-        known.ok_or_else(|| Error::bad_request(format!("Action {} not supported", action.escape_debug())))?;
-    shape.check(&asked.body.required(action)?)
-}
-
 pub(super) fn module(asked: &Asked<'_>) -> Result<()> {
     const TYPES: [&str; 2] = ["ping", "new_relic_license"];
     const FOR_ADMINS: [&str; 4] = ["auto_apply", "all_tenants", "priority_apply", "full_access"];
@@ -99,7 +83,7 @@ pub(super) fn module(asked: &Asked<'_>) -> Result<()> {
         return Err(Error::not_found(format!("Module type '{}' was not found.", kind.escape_debug())));
     }
     for option in FOR_ADMINS {
-        let is_set = module.optional(option)?.is_some_and(|node| node.value().as_i64() == Some(1));
+        let is_set = module.optional(option)?.is_some_and(|node| node.whole() == Some(1));
         if is_set && !asked.caller.is_admin {
             return Err(Error::forbidden(format!("The option '{option}' of a module is for admins.")));
         }
@@ -115,12 +99,12 @@ pub(super) fn log_action(asked: &Asked<'_>) -> Result<()> {
 }
 
 fn is_set(asked: &Asked<'_>, key: &str) -> Result<bool> {
-    Ok(asked.body.optional(key)?.is_some_and(|node| node.value().as_i64() == Some(1)))
+    Ok(asked.body.optional(key)?.is_some_and(|node| node.whole() == Some(1)))
 }
 
 pub(super) fn ssl_action(asked: &Asked<'_>) -> Result<()> {
     let ssl = asked.body.required("ssl")?;
-    let is_set = |key: &str| Ok(ssl.optional(key)?.is_some_and(|node| node.value().as_i64() == Some(1)));
+    let is_set = |key: &str| Ok(ssl.optional(key)?.is_some_and(|node| node.whole() == Some(1)));
     let asked_for = ["enable", "disable", "rollback"].map(is_set).into_iter().collect::<Result<Vec<bool>>>()?;
     match asked_for[..] {
         [true, false, false] if ssl.optional("container_ref")?.is_none() => {

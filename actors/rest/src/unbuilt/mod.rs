@@ -11,11 +11,11 @@ use actix_web::{
     http::Method,
     web::{Data, Payload},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     Shim,
-    body::Body,
+    body::{AnyBody, Body},
     caller::Caller,
     error::{Error, Result},
     paging::Page,
@@ -33,10 +33,10 @@ pub(crate) mod table;
 pub(crate) struct Row {
     pub method: Method,
     pub path: &'static str,
-    body: Option<Shape>,
+    pub body: Option<Shape>,
     /// In this order, after the body.
     checks: &'static [Check],
-    answer: Answer,
+    pub answer: Answer,
 }
 
 type Check = fn(&Asked<'_>) -> Result<()>;
@@ -53,7 +53,7 @@ struct Asked<'a> {
 }
 
 /// What is answered when all checks have passed.
-enum Answer {
+pub(crate) enum Answer {
     /// 200 and an empty list under this key.
     Empty(&'static str),
     /// 404: the thing with this name in the path, in these words, whose `{}` is the name.
@@ -80,10 +80,11 @@ impl Row {
         payload: Payload,
     ) -> Result<HttpResponse> {
         let body = match &self.body {
-            Some(_) => Body::from_request(&request, &mut payload.into_inner()).await?,
-            None => Body(Some(serde_json::Value::Null)),
+            Some(_) => Body::<AnyBody>::from_request(&request, &mut payload.into_inner()).await?.0,
+            None => Some(Value::Null),
         };
-        let body = Node::body(body.required()?);
+        let body = body.ok_or_else(Error::no_body)?;
+        let body = Node::body(&body);
         if let Some(shape) = &self.body {
             shape.check(&body)?;
         }

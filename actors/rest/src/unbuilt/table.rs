@@ -47,7 +47,7 @@ pub(crate) static OF_A_TENANT: &[Row] = &[
         Refused("Clusters are not supported yet."),
     ),
     get("/clusters/{cluster}", &[], Absent("cluster", CLUSTER)),
-    taking(Method::POST, "/clusters/{cluster}", Shape::Any, &[checks::cluster_action], Absent("cluster", CLUSTER)),
+    taking(Method::POST, "/clusters/{cluster}", bodies::CLUSTER_ACTION, &[], Absent("cluster", CLUSTER)),
     delete("/clusters/{cluster}", &[], Absent("cluster", CLUSTER)),
     get("/clusters/{cluster}/instances/{instance}", &[], Absent("cluster", CLUSTER)),
     get("/clusters/{cluster}/root", &[], Absent("cluster", CLUSTER)),

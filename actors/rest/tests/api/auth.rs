@@ -59,7 +59,7 @@ fn where_tokens_come_from_elsewhere_none_are_issued_here() {
     let challenge = answer.header("WWW-Authenticate");
     assert_eq!(challenge, Some("Keystone uri=\"https://keystone.example.org:5000/v3\""));
     for (method, path) in [("GET", "/v3"), ("GET", "/v3/"), ("POST", "/v3/auth/tokens")] {
-        assert_eq!(api.send(method, path, &[], b"").status, 404, "{method} {path}");
+        assert_eq!(api.exchange(method, path, &[], b"").status, 404, "{method} {path}");
     }
     assert_eq!(api.get("/flavors").status, 200);
 }

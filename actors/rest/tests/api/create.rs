@@ -92,6 +92,12 @@ fn flavors_come_as_ids_or_addresses() {
 }
 
 #[test]
+fn whole_numbers_may_be_written_as_json_schema_has_them() {
+    let order = accepted(json!({ "flavorRef": 1.0, "volume": { "size": 2.0 } }));
+    assert_eq!((order.flavor.as_str(), order.volume_gib), ("1", 2));
+}
+
+#[test]
 fn refused_orders_leave_no_trace() {
     let api = Api::start();
     let uuid = "3fa85f64-5717-4562-b3fc-2c963f66afa6";

@@ -7,6 +7,7 @@ mod configurations;
 mod contents;
 mod control;
 mod create;
+mod document;
 mod errors;
 mod golden;
 mod journal;

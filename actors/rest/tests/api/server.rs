@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::{
     control::Memory,
+    document,
     people::{DEMO, People},
 };
 
@@ -58,8 +59,15 @@ impl Api {
         Self { address, memory, handle, thread: Some(thread) }
     }
 
-    /// A request in full control of its head and body.
+    /// A request in full control of its head and body. Its answer is held against the API's document.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let answer = self.exchange(method, path, headers, body);
+        document::hold(document::served(), method, path, &answer);
+        answer
+    }
+
+    /// As [`Self::send`], whatever the document says.
+    pub fn exchange(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
