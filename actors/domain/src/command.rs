@@ -35,6 +35,9 @@ pub struct Envelope {
     /// [`InstanceId::of_outside_create`].
     pub instance: InstanceId,
     pub command: Command,
+    /// What whoever sends the same request again is answered; only the API can read it. It is kept with the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Sealed>,
 }
 
 /// The verbs on an instance, and on a configuration group.

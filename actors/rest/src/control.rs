@@ -22,7 +22,10 @@ use coffer_domain::{
 #[async_trait]
 pub trait ControlPlane: Send + Sync + 'static {
     /// Decides and commits the command; resolves after the commit. Dropping the future does not undo the command.
-    async fn submit(&self, envelope: Envelope) -> Result<(), Rejection>;
+    async fn submit(&self, envelope: Envelope) -> Result<Taken, Rejection>;
+
+    /// What was kept with a command of this tenant that came with an answer, for as long as it is kept.
+    fn kept(&self, tenant: &TenantId, command: CommandId) -> Result<Option<Kept>, Unavailable>;
 
     /// Waits, at most `limit`, until what an accepted command started in the guest has ended. `None`: it has not.
     /// `Some(Err(_))`: it failed for good, in words for the tenant.
@@ -96,6 +99,34 @@ pub trait ControlPlane: Send + Sync + 'static {
     fn readiness(&self) -> Result<(), String>;
 
     fn now(&self) -> Timestamp;
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It was accepted.
+    Now,
+    /// It was accepted before, and nothing was done again.
+    Before,
+}
+
+/// The answer to a request, as it was kept with its command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    /// [`Envelope::answer`], opened.
+    pub answer: String,
+    /// What the command was about.
+    pub instance: InstanceId,
+    /// What it has made, as it was then.
+    pub made: Option<Made>,
+    /// Why the agent could not do it, in words for the tenant.
+    pub failure: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Made {
+    Instance(Box<InstanceView>),
+    Group(Box<Group>),
 }
 
 /// A part of an instance's journal.

@@ -4,6 +4,7 @@
 //! never in the log without it.
 
 mod groups;
+mod kept;
 mod operations;
 mod overlay;
 mod pages;
@@ -29,10 +30,12 @@ use crate::{
     borders::{Border, Borders, Moment},
     instances::{Consider, Considered, Instances},
     metrics::Metrics,
-    store::{Store, StoreError, keys, rows},
+    store::{Store, StoreError, rows},
     telemetry::{CommandDecided, CommandOrigin, OperationEnded, OperationStarted},
     timers::Timers,
 };
+pub use kept::MAX_KEPT;
+use kept::{Counts, Makes};
 use overlay::Overlay;
 
 /// Journals of removed instances that are forgotten at a time.
@@ -114,6 +117,7 @@ pub struct Partition {
     instances: Instances,
     usage: HashMap<TenantId, Usage>,
     timers: Timers,
+    kept: Counts,
     /// What is decided and not on its way to the log yet.
     open: Decided,
     /// What is on its way to the log.
@@ -149,7 +153,8 @@ impl Partition {
         }
         let outstanding = parts.store.outbox(id)?;
         let (instances, usage, open) = (Instances::default(), HashMap::new(), Decided::new(id));
-        let partition = Self { id, parts, instances, usage, timers, open, committing: None };
+        let kept = Counts::watched(&parts.metrics.bounded);
+        let partition = Self { id, parts, instances, usage, timers, kept, open, committing: None };
         Ok(TakenOver { partition, outstanding })
     }
 
@@ -173,13 +178,14 @@ impl Partition {
         self.instances.passivate(now);
     }
 
-    /// Forgets answers that nobody may ask for any more, at most `limit`.
+    /// Forgets answers that nobody may ask for any more, at most `limit`. All that is decided must be committed.
     pub async fn forget_old_answers(&mut self, now: Timestamp, limit: usize) -> Result<usize, StepError> {
         let keys = self.parts.store.forgettable(self.id, now + -DEDUP_WINDOW, limit)?;
         let count = keys.len();
         if count > 0 {
             let batch = overlay::removal(self.id, coffer_ports::log::Space::Dedup, keys);
             self.parts.log.commit(batch).await.map_err(StepError::NotCommitted)?;
+            self.kept.forget();
         }
         Ok(count)
     }
@@ -250,7 +256,8 @@ impl Partition {
                 if let Some(verdict) = self.known(envelope, now)? {
                     return Ok(verdict);
                 }
-                Some((envelope.command_id, envelope.issued_at, CommandOrigin::of(envelope)))
+                let kept = envelope.answer.clone().map(|answer| (answer, Makes::of(envelope)));
+                Some((kept::key(self.id, envelope), envelope.issued_at, kept, CommandOrigin::of(envelope)))
             }
             Input::Timer(id) => {
                 self.open.overlay.drop_timer(instance, id);
@@ -264,13 +271,14 @@ impl Partition {
             _ => self.decide_instance(&tenant, instance, input, now).await?,
         };
         let verdict = decided.map(|()| Accepted { instance, repeated: false });
-        if let Some((id, issued_at, origin)) = &command {
+        if let Some((key, issued_at, kept, origin)) = command {
             if verdict.is_ok() {
+                let kept = kept.map(|(answer, makes)| Box::new(self.keep(&tenant, answer, makes)));
                 // A client's clock may be ahead: the answer is kept for as long as the command counts as young.
-                let row = rows::AcceptedRow { at: now.max(*issued_at), instance };
-                self.open.overlay.remember(&tenant, *id, row);
+                let row = rows::AcceptedRow { at: now.max(issued_at), instance, kept };
+                self.open.overlay.remember(key, row);
             }
-            CommandDecided { command: origin, result: label(&verdict) }.emit(&self.parts.metrics);
+            CommandDecided { command: &origin, result: label(&verdict) }.emit(&self.parts.metrics);
         }
         Ok(verdict)
     }
@@ -308,6 +316,7 @@ impl Partition {
                 }
                 self.timers.change(tenant, instance, &considered.decision.timers);
                 self.keep_members(tenant, instance, &considered)?;
+                self.keep_failures(tenant, &considered.decision.events)?;
                 if let Some(usage) = self.open.overlay.take(tenant, instance, usage, considered, now) {
                     self.usage.insert(tenant.clone(), usage);
                 }
@@ -339,20 +348,20 @@ impl Partition {
     }
 
     /// The verdict on a command that was accepted before, or that is too old for anybody to know.
-    fn known(&self, envelope: &Envelope, now: Timestamp) -> Result<Option<Verdict>, StepError> {
-        let key = keys::dedup(self.id, &envelope.tenant, envelope.command_id);
-        let remembered = overlays(&self.open, &self.committing).find_map(|overlay| overlay.remembered(&key));
-        let accepted = match remembered {
-            Some(accepted) => Some(accepted),
-            None => self.parts.store.accepted(&key)?,
-        };
-        if let Some(accepted) = accepted {
+    fn known(&mut self, envelope: &Envelope, now: Timestamp) -> Result<Option<Verdict>, StepError> {
+        if let Some(accepted) = self.accepted(&kept::key(self.id, envelope))? {
             CommandDecided { command: &CommandOrigin::of(envelope), result: "repeated" }.emit(&self.parts.metrics);
             return Ok(Some(Ok(Accepted { instance: accepted.instance, repeated: true })));
         }
         if now - envelope.issued_at >= DEDUP_WINDOW {
             let message = "issued_at: the command is more than 24 hours old and is not carried out any more.";
             return Ok(Some(Err(Rejection::invalid(message))));
+        }
+        if envelope.answer.is_some()
+            && let Err(rejection) = self.room_for_answer(&envelope.tenant)?
+        {
+            CommandDecided { command: &CommandOrigin::of(envelope), result: "over_limit" }.emit(&self.parts.metrics);
+            return Ok(Some(Err(rejection)));
         }
         Ok(None)
     }

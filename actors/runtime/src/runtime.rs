@@ -50,7 +50,7 @@ use crate::{
     replicated_log::{self, ReplicatedLog},
     room_watch,
     runner::{Message, RunnerError, RunnerParts},
-    store::{Journal, Store, StoreError, room::Standing},
+    store::{Journal, Store, StoreError, keys, room::Standing, rows::AcceptedRow},
     telemetry::ReadFailed,
     vault::Vault,
 };
@@ -437,6 +437,11 @@ impl Runtime {
         limit: usize,
     ) -> Result<Vec<Group>, StoreError> {
         self.told(self.store.groups_after(partition_of(tenant), tenant, marker, limit))
+    }
+
+    /// What is kept for whoever sends the request again that this command is of.
+    pub fn kept(&self, tenant: &TenantId, command: CommandId) -> Result<Option<AcceptedRow>, StoreError> {
+        self.told(self.store.accepted(&keys::kept(partition_of(tenant), tenant, command)))
     }
 
     pub fn usage(&self, tenant: &TenantId) -> Result<Usage, StoreError> {

@@ -227,6 +227,22 @@ impl Store {
         self.row(Space::Dedup, key)
     }
 
+    /// How many answers are kept of a tenant, `limit` at most.
+    pub fn count_kept(&self, partition: u32, tenant: &TenantId, limit: usize) -> Result<usize, StoreError> {
+        let prefix = keys::kept_of(partition, tenant);
+        let mut options = ReadOptions::default();
+        options.set_iterate_range(PrefixRange(prefix.clone()));
+        let mut rows = self.db.raw_iterator_cf_opt(self.family(Space::Dedup), options);
+        rows.seek(prefix);
+        let mut count = 0;
+        while count < limit && rows.valid() {
+            count += 1;
+            rows.next();
+        }
+        rows.status()?;
+        Ok(count)
+    }
+
     /// Keys of dedup rows older than `before`, at most `limit`.
     pub fn forgettable(&self, partition: u32, before: Timestamp, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         let prefix = keys::partition(partition);

@@ -14,15 +14,23 @@ use coffer_domain::{
     command::Envelope,
     configuration::Group,
     ids::{CommandId, GroupId, InstanceId, TenantId},
-    instance::InstanceView,
+    instance::{InstanceView, view},
     quota::{Limits, Usage},
     rejection::Rejection,
     sealed::{Sealed, ServerKey},
     time::Timestamp,
 };
 use coffer_protocol::secret::Secret;
-use coffer_rest::control::{ControlPlane, Journal, Unavailable};
-use coffer_runtime::{clock::Clock, runtime::Runtime, store::StoreError, vault::Vault};
+use coffer_rest::control::{ControlPlane, Journal, Kept, Made, Taken, Unavailable};
+use coffer_runtime::{
+    clock::Clock,
+    runtime::Runtime,
+    store::{
+        StoreError,
+        rows::{self, AcceptedRow},
+    },
+    vault::Vault,
+};
 
 /// The number of an instance's first server.
 const FIRST_SERVER: u32 = 1;
@@ -38,9 +46,24 @@ pub struct Control {
 
 #[async_trait]
 impl ControlPlane for Control {
-    async fn submit(&self, envelope: Envelope) -> Result<(), Rejection> {
-        self.runtime.submit(envelope).await?;
-        Ok(())
+    async fn submit(&self, envelope: Envelope) -> Result<Taken, Rejection> {
+        let accepted = self.runtime.submit(envelope).await?;
+        Ok(if accepted.repeated { Taken::Before } else { Taken::Now })
+    }
+
+    fn kept(&self, tenant: &TenantId, command: CommandId) -> Result<Option<Kept>, Unavailable> {
+        let row = self.runtime.kept(tenant, command).map_err(unavailable)?;
+        let Some(AcceptedRow { instance, kept: Some(kept), .. }) = row else { return Ok(None) };
+        let rows::Kept { answer, made, failure } = *kept;
+        let answer = self.vault.open_password(&answer, &command.to_string()).map_err(|error| {
+            tracing::error!(%command, %error, "what was answered cannot be opened");
+            Unavailable("The first answer to this request cannot be read now.".into())
+        })?;
+        let made = made.map(|made| match made {
+            rows::Made::Instance(instance) => Made::Instance(Box::new(view::view(&instance))),
+            rows::Made::Group(group) => Made::Group(group),
+        });
+        Ok(Some(Kept { answer: answer.expose().to_owned(), instance, made, failure }))
     }
 
     async fn settled(

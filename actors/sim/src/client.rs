@@ -146,6 +146,7 @@ impl Client {
             issued_at: now,
             instance,
             command,
+            answer: None,
         }
     }
 

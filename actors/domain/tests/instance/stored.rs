@@ -126,6 +126,7 @@ fn envelope(command: Command) -> Envelope {
         issued_at: START,
         instance: instance(1),
         command,
+        answer: None,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What a body may hold is in [`super::order`]; here its words are resolved against the catalogue.
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use coffer_domain::{
     catalogue::{Catalogue, Datastore, DatastoreVersion},
     command::{Command, Create},
@@ -19,9 +19,10 @@ use crate::{
     Shim,
     body::Body,
     caller::Caller,
-    commands::submit,
+    commands::submit_for,
     datastores::{find, no_version},
     error::{Error, Result},
+    idempotency::Answer,
     random,
     schema::Node,
     users,
@@ -41,7 +42,8 @@ pub(crate) async fn create(shim: Data<Shim>, caller: Caller, body: Body) -> Resu
     }
     let id = InstanceId(random::uuid()?);
     let order = resolve(&shim, &caller, order, id)?;
-    submit(&shim, &caller, id, Command::Create(Box::new(order))).await?;
+    let (command, made) = (Command::Create(Box::new(order)), Answer::empty(StatusCode::OK));
+    submit_for(&shim, &caller, caller.tenant(), id, command, Some(&made)).await?;
     let row = shim.control.shown(caller.tenant(), id)?;
     let row = row.ok_or_else(|| Error::internal(format!("Instance {id} was committed and cannot be read.")))?;
     Ok(json(Render::new(&shim, &caller).one(id, &row)?))

@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 
 use actix_web::{
     HttpResponse,
+    http::StatusCode,
     web::{Data, Path},
 };
 use coffer_domain::{
@@ -25,11 +26,11 @@ use crate::{
     caller::Caller,
     commands::{instance_id, submit_for},
     error::{Error, Result},
+    idempotency::Answer,
     instances::action::named_action,
     instances::view::{Extent, Render, read},
     paging::Page,
     request_id::uuid_of,
-    routes::accepted,
     schema::Node,
     times,
 };
@@ -179,8 +180,9 @@ pub(crate) async fn act(
     let view = find(&shim, &path.1)?;
     let command =
         command.map_err(|action| Error::not_implemented(format!("The action '{action}' is not supported yet.")))?;
-    submit_for(&shim, &caller, &view.tenant, view.id, command).await?;
-    Ok(accepted())
+    let answer = Answer::empty(StatusCode::ACCEPTED);
+    submit_for(&shim, &caller, &view.tenant, view.id, command, Some(&answer)).await?;
+    Ok(answer.respond())
 }
 
 /// An instance of any tenant.

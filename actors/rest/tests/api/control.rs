@@ -26,7 +26,7 @@ use coffer_domain::{
     sealed::{Sealed, ServerKey},
     time::Timestamp,
 };
-use coffer_rest::control::{ControlPlane, Journal, Unavailable};
+use coffer_rest::control::{ControlPlane, Journal, Kept, Made, Taken, Unavailable};
 use uuid::Uuid;
 
 /// 2026-11-22T15:04:05.678Z.
@@ -48,6 +48,8 @@ pub struct Memory {
     pub refusal: Mutex<Option<Rejection>>,
     /// What the guest makes of commands.
     pub outcome: Mutex<Option<Result<(), String>>>,
+    /// What is kept with the commands that came with an answer.
+    pub kept: Mutex<BTreeMap<(TenantId, CommandId), Kept>>,
     pub is_away: AtomicBool,
     ticks: AtomicI64,
 }
@@ -83,6 +85,22 @@ impl Memory {
         };
         groups.extend(after.map(|group| (key, group)));
         decided?;
+        self.commands.lock().unwrap().push(envelope);
+        Ok(())
+    }
+
+    fn apply_to(&self, envelope: Envelope) -> Result<(), Rejection> {
+        if envelope.command.is_of_group() {
+            return self.decide_group(envelope);
+        }
+        let key = (envelope.tenant.clone(), envelope.instance);
+        let mut instances = self.instances.lock().unwrap();
+        if let Command::Create(order) = &envelope.command {
+            let age = self.ticks.fetch_add(1000, Ordering::SeqCst);
+            instances.insert(key.clone(), ordered(&envelope, order, NOW + age));
+        }
+        let view = instances.get_mut(&key).ok_or_else(|| Rejection::not_found("Resource cannot be found."))?;
+        apply(view, &envelope.command)?;
         self.commands.lock().unwrap().push(envelope);
         Ok(())
     }
@@ -227,27 +245,42 @@ impl ControlPlane for Memory {
         Ok(())
     }
 
-    async fn submit(&self, envelope: Envelope) -> Result<(), Rejection> {
+    async fn submit(&self, envelope: Envelope) -> Result<Taken, Rejection> {
         if let Some(refusal) = self.refusal.lock().unwrap().take() {
             return Err(refusal);
         }
-        if envelope.command.is_of_group() {
-            return self.decide_group(envelope);
+        let key = (envelope.tenant.clone(), envelope.command_id);
+        if self.kept.lock().unwrap().contains_key(&key) {
+            return Ok(Taken::Before);
         }
-        let key = (envelope.tenant.clone(), envelope.instance);
-        let mut instances = self.instances.lock().unwrap();
-        if let Command::Create(order) = &envelope.command {
-            let age = self.ticks.fetch_add(1000, Ordering::SeqCst);
-            instances.insert(key.clone(), ordered(&envelope, order, NOW + age));
+        let (answer, instance) = (envelope.answer.clone(), envelope.instance);
+        let (is_create, is_group) = (
+            matches!(envelope.command, Command::Create(_)),
+            matches!(envelope.command, Command::CreateConfiguration(_)),
+        );
+        self.apply_to(envelope)?;
+        if let Some(answer) = answer {
+            let answer = String::from_utf8(answer.bytes.into_iter().rev().collect()).unwrap();
+            let made = if is_create {
+                self.instance(&key.0, instance).unwrap().map(|view| Made::Instance(Box::new(view)))
+            } else if is_group {
+                self.group(&key.0, GroupId(instance.0)).unwrap().map(|group| Made::Group(Box::new(group)))
+            } else {
+                None
+            };
+            let failure = self.outcome.lock().unwrap().clone().and_then(Result::err);
+            self.kept.lock().unwrap().insert(key, Kept { answer, instance, made, failure });
         }
-        let view = instances.get_mut(&key).ok_or_else(|| Rejection::not_found("Resource cannot be found."))?;
-        apply(view, &envelope.command)?;
-        self.commands.lock().unwrap().push(envelope);
-        Ok(())
+        Ok(Taken::Now)
+    }
+
+    fn kept(&self, tenant: &TenantId, command: CommandId) -> Result<Option<Kept>, Unavailable> {
+        self.available()?;
+        Ok(self.kept.lock().unwrap().get(&(tenant.clone(), command)).cloned())
     }
 
     async fn settled(&self, _: &TenantId, _: InstanceId, id: CommandId, _: Duration) -> Option<Result<(), String>> {
-        assert_eq!(self.last().command_id, id);
+        assert!(self.commands.lock().unwrap().iter().any(|known| known.command_id == id));
         self.outcome.lock().unwrap().clone()
     }
 

@@ -9,6 +9,7 @@ mod control;
 mod create;
 mod errors;
 mod golden;
+mod idempotency;
 mod journal;
 mod logs;
 mod mgmt;

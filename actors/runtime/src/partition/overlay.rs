@@ -7,7 +7,7 @@ use std::{
 
 use coffer_domain::{
     configuration::Group,
-    ids::{CommandId, EffectId, GroupId, InstanceId, TenantId},
+    ids::{EffectId, GroupId, InstanceId, TenantId},
     instance::{
         Event, Instance,
         effect::{Effect, EffectChange, TimerChange, TimerId},
@@ -86,8 +86,8 @@ impl Overlay {
         self.accepted.get(key).cloned()
     }
 
-    pub fn remember(&mut self, tenant: &TenantId, command: CommandId, accepted: rows::AcceptedRow) {
-        self.accepted.insert(keys::dedup(self.partition, tenant, command), accepted);
+    pub fn remember(&mut self, key: Vec<u8>, accepted: rows::AcceptedRow) {
+        self.accepted.insert(key, accepted);
     }
 
     /// A group that was changed; the inner `None` means that it is gone.

@@ -116,6 +116,23 @@ pub fn dedup(partition: u32, tenant: &TenantId, command: CommandId) -> Vec<u8> {
     key
 }
 
+/// Prefix of the answers that are kept of a tenant. They stand apart from those of [`dedup`], since no tenant's id begins
+/// with NUL.
+pub fn kept_of(partition: u32, tenant: &TenantId) -> Vec<u8> {
+    let mut key = self::partition(partition);
+    key.push(0);
+    key.extend_from_slice(tenant.0.as_bytes());
+    key.push(0);
+    key
+}
+
+/// The answer to a command whose request may be sent again.
+pub fn kept(partition: u32, tenant: &TenantId, command: CommandId) -> Vec<u8> {
+    let mut key = kept_of(partition, tenant);
+    key.extend_from_slice(command.0.as_bytes());
+    key
+}
+
 /// Prefix of the heads of all journals of a partition.
 pub fn journals(partition: u32) -> Vec<u8> {
     let mut key = self::partition(partition);

@@ -6,6 +6,7 @@ mod commits;
 mod endings;
 mod groups;
 mod journal;
+mod kept;
 mod quota;
 mod repeats;
 mod timers;
