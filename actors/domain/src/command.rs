@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::{
     configuration::Values,
     ids::{CommandId, GroupId, InstanceId, TenantId},
+    quota::OwnLimits,
     sealed::{Sealed, ServerKey},
     time::Timestamp,
 };
@@ -40,7 +41,7 @@ pub struct Envelope {
     pub answer: Option<Sealed>,
 }
 
-/// The verbs on an instance, and on a configuration group.
+/// The verbs on an instance, on a configuration group, and on what a tenant may have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case")]
 pub enum Command {
@@ -129,6 +130,10 @@ pub enum Command {
     },
     /// Ends a group that no instance is attached to.
     DeleteConfiguration,
+    /// Sets what the tenant may have. It is about no instance: the envelope names the nil UUID.
+    SetQuota {
+        limits: OwnLimits,
+    },
 }
 
 impl Command {
@@ -158,6 +163,7 @@ impl Command {
             Self::PatchConfiguration { .. } => "patch_configuration",
             Self::ReplaceConfiguration { .. } => "replace_configuration",
             Self::DeleteConfiguration => "delete_configuration",
+            Self::SetQuota { .. } => "set_quota",
         }
     }
 
@@ -170,6 +176,11 @@ impl Command {
                 | Self::ReplaceConfiguration { .. }
                 | Self::DeleteConfiguration
         )
+    }
+
+    /// Whether it is about the tenant, and not about an instance or a group.
+    pub fn is_of_tenant(&self) -> bool {
+        matches!(self, Self::SetQuota { .. })
     }
 
     /// The group whose values an instance is to run with.

@@ -85,7 +85,8 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// What the tenant has of its quota; zero for a tenant that was never heard of.
     fn usage(&self, tenant: &TenantId) -> Result<Usage, Unavailable>;
 
-    fn limits(&self, tenant: &TenantId) -> Limits;
+    /// What the tenant may have: its own limits, and those of everybody where it has none.
+    fn limits(&self, tenant: &TenantId) -> Result<Limits, Unavailable>;
 
     fn catalogue(&self) -> Arc<Catalogue>;
 

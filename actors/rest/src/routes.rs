@@ -193,7 +193,7 @@ fn of_a_tenant() -> Vec<At> {
             .on(DELETE, configurations::delete),
         at("/configurations/{group}/instances").on(GET, configurations::list_instances),
         at("/limits").on(GET, limits::list),
-        at("/mgmt/quotas/{id}").on(GET, quotas::show),
+        at("/mgmt/quotas/{id}").on(GET, quotas::show).on(PUT, quotas::set),
         at("/mgmt/instances").on(GET, mgmt::instances::list),
         at("/mgmt/instances/{instance}").on(GET, mgmt::instances::show),
         at("/mgmt/instances/{instance}/action").on(POST, mgmt::instances::act),

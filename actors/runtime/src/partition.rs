@@ -5,6 +5,7 @@
 
 mod groups;
 mod kept;
+mod limits;
 mod operations;
 mod overlay;
 mod pages;
@@ -106,6 +107,7 @@ pub struct Parts {
     pub store: Arc<Store>,
     pub borders: Arc<dyn Borders>,
     pub catalogue: Arc<Catalogue>,
+    /// Of every tenant that has none of its own.
     pub limits: Arc<Limits>,
     pub metrics: Metrics,
 }
@@ -116,6 +118,7 @@ pub struct Partition {
     parts: Parts,
     instances: Instances,
     usage: HashMap<TenantId, Usage>,
+    limits: limits::Known,
     timers: Timers,
     kept: Counts,
     /// What is decided and not on its way to the log yet.
@@ -154,7 +157,8 @@ impl Partition {
         let outstanding = parts.store.outbox(id)?;
         let (instances, usage, open) = (Instances::default(), HashMap::new(), Decided::new(id));
         let kept = Counts::watched(&parts.metrics.bounded);
-        let partition = Self { id, parts, instances, usage, timers, kept, open, committing: None };
+        let limits = limits::Known::default();
+        let partition = Self { id, parts, instances, usage, limits, timers, kept, open, committing: None };
         Ok(TakenOver { partition, outstanding })
     }
 
@@ -244,6 +248,7 @@ impl Partition {
         committed.map_err(StepError::NotCommitted)?;
         self.parts.metrics.journal_entries_dropped.inc_by(overlay.pages.dropped());
         self.pass(&borders, Moment::AfterCommit)?;
+        overlay.tell_of_limits(&self.parts.metrics);
         self.instances.let_go(overlay.removed());
         self.pass(&borders, Moment::AfterApply)?;
         Ok(overlay.into_stepped(verdicts))
@@ -268,6 +273,7 @@ impl Partition {
         };
         let decided = match &input {
             Input::Command(envelope) if envelope.command.is_of_group() => self.decide_group(envelope, now).await?,
+            Input::Command(envelope) if envelope.command.is_of_tenant() => Ok(self.set_limits(envelope, now)?),
             _ => self.decide_instance(&tenant, instance, input, now).await?,
         };
         let verdict = decided.map(|()| Accepted { instance, repeated: false });
@@ -296,7 +302,7 @@ impl Partition {
             _ => None,
         };
         let group = wanted_group.map(|id| self.group(tenant, id)).transpose()?.flatten();
-        let (catalogue, limits) = (self.parts.catalogue.clone(), self.parts.limits.clone());
+        let (catalogue, limits) = (self.parts.catalogue.clone(), self.limits_of(tenant)?);
         let message = Consider { input, now, catalogue, usage, limits, group };
         let outcome_of = match &message.input {
             Input::Outcome { effect, .. } => Some(effect.clone()),

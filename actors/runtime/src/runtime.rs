@@ -13,7 +13,7 @@ use coffer_domain::{
     configuration::Group,
     ids::{CommandId, GroupId, InstanceId, TenantId},
     instance::InstanceView,
-    quota::{Limits, Usage},
+    quota::{Limits, TenantLimits, Usage},
     rejection::{Rejection, RejectionKind},
     time::{MINUTE, Millis, SECOND, Timestamp},
 };
@@ -442,6 +442,11 @@ impl Runtime {
     /// What is kept for whoever sends the request again that this command is of.
     pub fn kept(&self, tenant: &TenantId, command: CommandId) -> Result<Option<AcceptedRow>, StoreError> {
         self.told(self.store.accepted(&keys::kept(partition_of(tenant), tenant, command)))
+    }
+
+    /// What was set for a tenant alone; nothing for one that has the limits of everybody.
+    pub fn limits(&self, tenant: &TenantId) -> Result<Option<TenantLimits>, StoreError> {
+        self.told(self.store.limits(partition_of(tenant), tenant))
     }
 
     pub fn usage(&self, tenant: &TenantId) -> Result<Usage, StoreError> {

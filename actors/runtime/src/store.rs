@@ -7,6 +7,7 @@ pub mod follows;
 mod groups;
 mod journal;
 pub mod keys;
+mod limits;
 pub mod room;
 pub mod rows;
 pub mod snapshot;

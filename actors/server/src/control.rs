@@ -136,8 +136,9 @@ impl ControlPlane for Control {
         self.runtime.usage(tenant).map_err(unavailable)
     }
 
-    fn limits(&self, _tenant: &TenantId) -> Limits {
-        (*self.limits).clone()
+    fn limits(&self, tenant: &TenantId) -> Result<Limits, Unavailable> {
+        let own = self.runtime.limits(tenant).map_err(unavailable)?;
+        Ok(own.map_or_else(|| (*self.limits).clone(), |own| own.limits.over(&self.limits)))
     }
 
     fn catalogue(&self) -> Arc<Catalogue> {

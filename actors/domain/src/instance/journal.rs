@@ -220,7 +220,8 @@ fn details(command: &Command) -> String {
         | Command::CreateConfiguration(_)
         | Command::PatchConfiguration { .. }
         | Command::ReplaceConfiguration { .. }
-        | Command::DeleteConfiguration => String::new(),
+        | Command::DeleteConfiguration
+        | Command::SetQuota { .. } => String::new(),
     }
 }
 

@@ -14,6 +14,7 @@ use coffer_domain::{
     instance::effect::{
         Action, AgentOrder, AgentVerb, Effect, Failure, Observation, Outcome, Produced, ServerOrder, Timer, TimerId,
     },
+    quota::{Limit, OwnLimits},
     rejection::{Rejection, RejectionKind},
     time::SECOND,
 };
@@ -64,6 +65,13 @@ fn commands() -> Vec<Command> {
         Command::PatchConfiguration { values: values(300) },
         Command::ReplaceConfiguration { name: Some("western".into()), description: None, values: None },
         Command::DeleteConfiguration,
+        Command::SetQuota {
+            limits: OwnLimits {
+                instances: Some(Limit::AtMost(5)),
+                memory_mib: Some(Limit::Unlimited),
+                ..OwnLimits::default()
+            },
+        },
     ];
     for sample in &samples {
         match sample {
@@ -89,7 +97,8 @@ fn commands() -> Vec<Command> {
             | Command::CreateConfiguration(_)
             | Command::PatchConfiguration { .. }
             | Command::ReplaceConfiguration { .. }
-            | Command::DeleteConfiguration => {}
+            | Command::DeleteConfiguration
+            | Command::SetQuota { .. } => {}
         }
     }
     samples
@@ -135,6 +144,7 @@ fn commands_stand_on_a_topic() {
     let mut samples: Vec<_> = commands().into_iter().map(|command| (command.verb(), envelope(command))).collect();
     samples.push(("create, all given", envelope(Command::Create(Box::new(full_order())))));
     samples.push(("create, least", envelope(Command::Create(Box::new(least_order())))));
+    samples.push(("restart, with an answer", Envelope { answer: Some(password()), ..envelope(Command::Restart) }));
     Samples(samples).check("commands.json");
 }
 

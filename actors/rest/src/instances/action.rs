@@ -81,7 +81,7 @@ fn resize(shim: &Shim, caller: &Caller, node: &Node<'_>) -> Result<Command> {
     match (node.optional("volume")?, node.optional("flavorRef")?) {
         (Some(node), None) => {
             let volume = order::volume(&node)?;
-            let maximum = shim.control.limits(caller.tenant()).max_volume_gib;
+            let maximum = shim.control.limits(caller.tenant())?.max_volume_gib;
             Ok(Command::ResizeVolume { volume_gib: volume.within(maximum)? })
         }
         (None, Some(node)) => Ok(Command::ResizeFlavor { flavor: order::flavor_id(&node)? }),

@@ -58,7 +58,7 @@ fn resolve(shim: &Shim, caller: &Caller, order: Order<'_>, id: InstanceId) -> Re
         return Err(Error::bad_request(format!("Resource {} cannot be found.", order.flavor)));
     }
     let volume = order.volume.ok_or_else(|| Error::bad_request("Volume size was not specified."))?;
-    let size_gib = volume.within(shim.control.limits(caller.tenant()).max_volume_gib)?;
+    let size_gib = volume.within(shim.control.limits(caller.tenant())?.max_volume_gib)?;
     let create = Create {
         name: order.name.to_owned(),
         flavor: order.flavor,

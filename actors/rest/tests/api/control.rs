@@ -21,7 +21,7 @@ use coffer_domain::{
         state::AttachedGroup,
         view::{InstanceView, OperatingStatus, Status, UserView},
     },
-    quota::{Limits, Usage},
+    quota::{Limits, OwnLimits, Usage},
     rejection::{Rejection, RejectionKind},
     sealed::{Sealed, ServerKey},
     time::Timestamp,
@@ -42,6 +42,7 @@ pub struct Memory {
     pub instances: Mutex<BTreeMap<(TenantId, InstanceId), InstanceView>>,
     pub groups: Mutex<BTreeMap<(TenantId, GroupId), Group>>,
     pub journals: Mutex<BTreeMap<(TenantId, InstanceId), Vec<Entry>>>,
+    pub limits: Mutex<BTreeMap<TenantId, OwnLimits>>,
     /// Every command, in order.
     pub commands: Mutex<Vec<Envelope>>,
     /// The next command is refused with this.
@@ -92,6 +93,13 @@ impl Memory {
     fn apply_to(&self, envelope: Envelope) -> Result<(), Rejection> {
         if envelope.command.is_of_group() {
             return self.decide_group(envelope);
+        }
+        if let Command::SetQuota { limits } = &envelope.command {
+            let mut all = self.limits.lock().unwrap();
+            let own = all.entry(envelope.tenant.clone()).or_default();
+            *own = own.changed(*limits);
+            self.commands.lock().unwrap().push(envelope);
+            return Ok(());
         }
         let key = (envelope.tenant.clone(), envelope.instance);
         let mut instances = self.instances.lock().unwrap();
@@ -234,7 +242,8 @@ fn apply(view: &mut InstanceView, command: &Command) -> Result<(), Rejection> {
         Command::CreateConfiguration(_)
         | Command::PatchConfiguration { .. }
         | Command::ReplaceConfiguration { .. }
-        | Command::DeleteConfiguration => unreachable!("they are about no instance"),
+        | Command::DeleteConfiguration
+        | Command::SetQuota { .. } => unreachable!("they are about no instance"),
     }
     Ok(())
 }
@@ -360,8 +369,10 @@ impl ControlPlane for Memory {
         Ok(Usage { instances: views.len() as u64, volume_gib, memory_mib: 512 * views.len() as u64 })
     }
 
-    fn limits(&self, _: &TenantId) -> Limits {
-        Limits::default()
+    fn limits(&self, tenant: &TenantId) -> Result<Limits, Unavailable> {
+        self.available()?;
+        let own = self.limits.lock().unwrap().get(tenant).copied().unwrap_or_default();
+        Ok(own.over(&Limits::default()))
     }
 
     fn catalogue(&self) -> Arc<Catalogue> {

@@ -17,6 +17,7 @@ mod paging;
 mod parity;
 mod people;
 mod policy;
+mod quotas;
 mod rates;
 mod repair;
 mod server;

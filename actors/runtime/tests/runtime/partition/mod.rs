@@ -7,6 +7,7 @@ mod endings;
 mod groups;
 mod journal;
 mod kept;
+mod limits;
 mod quota;
 mod repeats;
 mod timers;
