@@ -48,8 +48,10 @@ pub enum Command {
     Create(Box<Create>),
     /// Ends the instance and frees all that it has, at any time.
     Delete,
-    /// Restarts the engine.
+    /// Restarts the engine, also one that was stopped.
     Restart,
+    /// Stops the engine until it is restarted. For operators.
+    Stop,
     /// Grows the data volume; it never shrinks.
     ResizeVolume {
         volume_gib: u32,
@@ -143,6 +145,7 @@ impl Command {
             Self::Create(_) => "create",
             Self::Delete => "delete",
             Self::Restart => "restart",
+            Self::Stop => "stop",
             Self::ResizeVolume { .. } => "resize_volume",
             Self::ResizeFlavor { .. } => "resize_flavor",
             Self::CreateDatabases { .. } => "create_databases",

@@ -37,6 +37,15 @@ pub trait ControlPlane: Send + Sync + 'static {
         limit: Duration,
     ) -> Option<Result<(), String>>;
 
+    /// Asks the agent of an instance, and waits for its answer at most `limit`.
+    async fn ask(
+        &self,
+        tenant: &TenantId,
+        instance: InstanceId,
+        question: Question,
+        limit: Duration,
+    ) -> Result<Told, Unanswered>;
+
     /// Returns when what is read of this tenant from now on, or of all tenants without one, has all that was answered to
     /// anybody before. Waits for the network where the tenant's partition is another node's, some seconds at most.
     async fn fresh(&self, tenant: Option<&TenantId>) -> Result<(), Unavailable>;
@@ -128,6 +137,51 @@ pub struct Kept {
 pub enum Made {
     Instance(Box<InstanceView>),
     Group(Box<Group>),
+}
+
+/// What an agent can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    Ping,
+    Diagnostics,
+    Hardware,
+}
+
+/// What an agent answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    Here,
+    /// `engine` is absent while it does not run.
+    Diagnostics {
+        agent_version: String,
+        engine: Option<EngineProcess>,
+    },
+    Hardware {
+        memory_kib: u64,
+        cpus: u32,
+    },
+}
+
+/// The engine's process as the kernel shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineProcess {
+    pub threads: u64,
+    pub fd_size: u64,
+    pub vm_size_kib: u64,
+    pub vm_peak_kib: u64,
+    pub vm_rss_kib: u64,
+    pub vm_hwm_kib: u64,
+}
+
+/// Why an agent has not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unanswered {
+    NotHeard,
+    /// It does not know the question.
+    Unknown,
+    /// Too many have asked already.
+    Crowded,
+    Late,
 }
 
 /// A part of an instance's journal.

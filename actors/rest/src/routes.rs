@@ -198,6 +198,9 @@ fn of_a_tenant() -> Vec<At> {
         at("/mgmt/instances/{instance}").on(GET, mgmt::instances::show),
         at("/mgmt/instances/{instance}/action").on(POST, mgmt::instances::act),
         at("/mgmt/instances/{instance}/root").on(GET, mgmt::instances::root),
+        at("/mgmt/instances/{instance}/diagnostics").on(GET, mgmt::questions::diagnostics),
+        at("/mgmt/instances/{instance}/hwinfo").on(GET, mgmt::questions::hardware),
+        at("/mgmt/instances/{instance}/rpc_ping").on(GET, mgmt::questions::ping),
         at("/mgmt/datastore-versions").on(GET, mgmt::datastore_versions::list),
         at("/mgmt/datastore-versions/{version}").on(GET, mgmt::datastore_versions::show),
     ];

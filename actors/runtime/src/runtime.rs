@@ -2,6 +2,7 @@
 
 mod epochs;
 pub(crate) mod intake;
+mod questions;
 mod topics;
 
 use std::{sync::Arc, time::Duration};

@@ -1,5 +1,7 @@
 //! What the REST shim asks, answered by the runtime.
 
+mod questions;
+
 use std::{
     sync::{
         Arc,
@@ -21,7 +23,7 @@ use coffer_domain::{
     time::Timestamp,
 };
 use coffer_protocol::secret::Secret;
-use coffer_rest::control::{ControlPlane, Journal, Kept, Made, Taken, Unavailable};
+use coffer_rest::control::{ControlPlane, Journal, Kept, Made, Question, Taken, Told, Unanswered, Unavailable};
 use coffer_runtime::{
     clock::Clock,
     runtime::Runtime,
@@ -82,6 +84,16 @@ impl ControlPlane for Control {
             None => self.runtime.everyone_fresh().await,
         };
         fresh.map_err(|reason| Unavailable(format!("What is stored cannot be shown now: {reason}.")))
+    }
+
+    async fn ask(
+        &self,
+        tenant: &TenantId,
+        instance: InstanceId,
+        question: Question,
+        limit: Duration,
+    ) -> Result<Told, Unanswered> {
+        questions::ask(&self.runtime, tenant, instance, question, limit).await
     }
 
     fn instance(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<InstanceView>, Unavailable> {

@@ -33,6 +33,7 @@ pub enum Wish {
     Create,
     Delete,
     Restart,
+    Stop,
     ResizeVolume,
     ResizeFlavor,
     CreateDatabases,
@@ -78,7 +79,8 @@ impl Client {
                 self.forget(instance);
                 Command::Delete
             }
-            10..16 => Command::Restart,
+            10..15 => Command::Restart,
+            15 => Command::Stop,
             16..23 => Command::ResizeVolume { volume_gib: size(dice) },
             23..30 => Command::ResizeFlavor { flavor: flavor(dice) },
             30..45 => Command::CreateDatabases { databases: vec![database(&name)] },
@@ -106,6 +108,7 @@ impl Client {
             Wish::ResizeFlavor => Command::ResizeFlavor { flavor: FLAVORS[1].0.into() },
             Wish::Delete => Command::Delete,
             Wish::Restart => Command::Restart,
+            Wish::Stop => Command::Stop,
             Wish::CreateDatabases => Command::CreateDatabases { databases: vec![database("stock")] },
             Wish::DropDatabase => Command::DropDatabase { name: "shop".into() },
             Wish::CreateUsers => Command::CreateUsers { users: vec![user("waiter", &["shop"], instance, vault)] },

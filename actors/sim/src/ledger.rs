@@ -131,7 +131,7 @@ impl Ledger {
             let is_kept = match order.envelope.command {
                 Command::Create(_) => state.is_some() || is_removed,
                 Command::Delete => is_removed || state.is_some_and(|state| state.broken && state.fault.is_some()),
-                Command::Restart | Command::ResetStatus { .. } | Command::ResizeFlavor { .. } => true,
+                Command::Restart | Command::Stop | Command::ResetStatus { .. } | Command::ResizeFlavor { .. } => true,
                 Command::Rename { .. } => state.is_none_or(|state| self.is_name_ordered(state)),
                 Command::ResizeVolume { volume_gib } => {
                     is_removed || state.is_some_and(|state| state.volume_gib >= volume_gib || state.fault.is_some())

@@ -213,6 +213,7 @@ fn details(command: &Command) -> String {
         Command::ResetStatus { force_delete: false }
         | Command::Delete
         | Command::Restart
+        | Command::Stop
         | Command::EnableRoot { .. }
         | Command::DisableRoot
         | Command::DetachConfiguration

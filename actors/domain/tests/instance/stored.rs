@@ -40,6 +40,7 @@ fn commands() -> Vec<Command> {
         create(),
         Command::Delete,
         Command::Restart,
+        Command::Stop,
         resize_volume(3),
         resize_flavor("2"),
         create_databases("stock"),
@@ -78,6 +79,7 @@ fn commands() -> Vec<Command> {
             Command::Create(_)
             | Command::Delete
             | Command::Restart
+            | Command::Stop
             | Command::ResizeVolume { .. }
             | Command::ResizeFlavor { .. }
             | Command::CreateDatabases { .. }
@@ -206,6 +208,7 @@ fn actions() -> Vec<(&'static str, Action)> {
         Action::ReleaseAddress,
         agent(prepare),
         agent(AgentVerb::Restart),
+        agent(AgentVerb::Stop),
         agent(AgentVerb::Resize { memory_mib: 2048, vcpus: 2 }),
         agent(AgentVerb::GrowVolume { volume_gib: 3 }),
         agent(AgentVerb::CreateDatabases { databases: vec![new_database("stock")] }),
@@ -224,6 +227,7 @@ fn actions() -> Vec<(&'static str, Action)> {
         Action::Agent(order) => match order.verb {
             AgentVerb::Prepare { .. } => "agent, prepare",
             AgentVerb::Restart => "agent, restart",
+            AgentVerb::Stop => "agent, stop",
             AgentVerb::Resize { .. } => "agent, resize",
             AgentVerb::GrowVolume { .. } => "agent, grow_volume",
             AgentVerb::CreateDatabases { .. } => "agent, create_databases",

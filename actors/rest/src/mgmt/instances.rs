@@ -32,6 +32,7 @@ use crate::{
     paging::Page,
     request_id::uuid_of,
     schema::Node,
+    shape::Shape,
     times,
 };
 
@@ -166,20 +167,23 @@ pub(crate) async fn act(
     let command = match action {
         "reboot" => Ok(Command::Restart),
         "reset-task-status" => Ok(Command::ResetStatus { force_delete: false }),
-        "stop" | "migrate" => Err(action),
+        "stop" => Ok(Command::Stop),
+        "migrate" => {
+            wanted.parsed("host", |node| Shape::Name.check(node))?;
+            Err("Instances cannot be moved: there is one host.")
+        }
         "rebuild" => {
             if let Some(key) = wanted.keys()?.find(|key| *key != "image_id") {
                 return Err(wanted.unexpected(key));
             }
             wanted.required("image_id")?.uuid()?;
-            Err(action)
+            Err("The action 'rebuild' is not supported yet.")
         }
         _ => return Err(Error::bad_request(format!("Invalid instance action: {}", action.escape_debug()))),
     };
     wanted.check_object()?;
     let view = find(&shim, &path.1)?;
-    let command =
-        command.map_err(|action| Error::not_implemented(format!("The action '{action}' is not supported yet.")))?;
+    let command = command.map_err(Error::not_implemented)?;
     let answer = Answer::empty(StatusCode::ACCEPTED);
     submit_for(&shim, &caller, &view.tenant, view.id, command, Some(&answer)).await?;
     Ok(answer.respond())
@@ -204,9 +208,9 @@ fn for_operators(view: &InstanceView) -> ForOperators<'_> {
             Status::Build => "The instance is building.",
             Status::Reboot => "Rebooting the instance.",
             Status::Resize => "Resizing the instance.",
-            Status::Shutdown => "Deleting the instance.",
+            Status::Shutdown if view.is_being_deleted => "Deleting the instance.",
             Status::RestartRequired => "Instance requires a restart.",
-            Status::Active | Status::Error => "No tasks for the instance.",
+            Status::Active | Status::Error | Status::Shutdown => "No tasks for the instance.",
         },
     }
 }

@@ -26,7 +26,9 @@ use coffer_domain::{
     sealed::{Sealed, ServerKey},
     time::Timestamp,
 };
-use coffer_rest::control::{ControlPlane, Journal, Kept, Made, Taken, Unavailable};
+use coffer_rest::control::{
+    ControlPlane, EngineProcess, Journal, Kept, Made, Question, Taken, Told, Unanswered, Unavailable,
+};
 use uuid::Uuid;
 
 /// 2026-11-22T15:04:05.678Z.
@@ -51,6 +53,9 @@ pub struct Memory {
     pub outcome: Mutex<Option<Result<(), String>>>,
     /// What is kept with the commands that came with an answer.
     pub kept: Mutex<BTreeMap<(TenantId, CommandId), Kept>>,
+    /// Why agents do not answer.
+    pub unanswered: Mutex<Option<Unanswered>>,
+    pub is_engine_down: AtomicBool,
     pub is_away: AtomicBool,
     ticks: AtomicI64,
 }
@@ -153,6 +158,7 @@ pub fn healthy(id: u128) -> InstanceView {
         root_last_enabled: None,
         configuration: None,
         is_serving: true,
+        is_being_deleted: false,
     }
 }
 
@@ -190,6 +196,7 @@ fn apply(view: &mut InstanceView, command: &Command) -> Result<(), Rejection> {
         Command::Create(_) => {}
         Command::Delete => view.status = Status::Shutdown,
         Command::Restart => view.status = Status::Reboot,
+        Command::Stop => view.status = Status::Shutdown,
         // At once.
         Command::ResizeVolume { volume_gib } => view.volume_gib = *volume_gib,
         Command::ResizeFlavor { flavor } => view.flavor_id.clone_from(flavor),
@@ -291,6 +298,28 @@ impl ControlPlane for Memory {
     async fn settled(&self, _: &TenantId, _: InstanceId, id: CommandId, _: Duration) -> Option<Result<(), String>> {
         assert!(self.commands.lock().unwrap().iter().any(|known| known.command_id == id));
         self.outcome.lock().unwrap().clone()
+    }
+
+    async fn ask(&self, _: &TenantId, _: InstanceId, question: Question, _: Duration) -> Result<Told, Unanswered> {
+        if let Some(reason) = *self.unanswered.lock().unwrap() {
+            return Err(reason);
+        }
+        let engine = EngineProcess {
+            threads: 9,
+            fd_size: 256,
+            vm_size_kib: 900_000,
+            vm_peak_kib: 910_000,
+            vm_rss_kib: 120_000,
+            vm_hwm_kib: 130_000,
+        };
+        Ok(match question {
+            Question::Ping => Told::Here,
+            Question::Diagnostics => {
+                let engine = Some(engine).filter(|_| !self.is_engine_down.load(Ordering::SeqCst));
+                Told::Diagnostics { agent_version: "0.1.0".into(), engine }
+            }
+            Question::Hardware => Told::Hardware { memory_kib: 524_288, cpus: 2 },
+        })
     }
 
     fn instance(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<InstanceView>, Unavailable> {

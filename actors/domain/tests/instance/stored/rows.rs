@@ -189,6 +189,7 @@ fn instances() -> Vec<(&'static str, Instance)> {
     let kinds = [
         OperationKind::Create,
         OperationKind::Restart,
+        OperationKind::Stop,
         OperationKind::Delete,
         OperationKind::CleanUp,
         OperationKind::Reset,
@@ -215,6 +216,7 @@ fn what_is_shown_stands_in_the_store() {
         ("restarting", EngineState::Starting),
         ("shut down", EngineState::Crashed),
         ("blocked", EngineState::Unresponsive),
+        ("stopped", EngineState::Stopped),
     ];
     samples.extend(engines.map(|(name, engine)| {
         let health = Health { engine, ..full().health };
