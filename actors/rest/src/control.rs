@@ -75,6 +75,17 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// The tenant of an instance, for operators, who know it by its id alone: it is looked for among all.
     fn owner(&self, id: InstanceId) -> Result<Option<TenantId>, Unavailable>;
 
+    /// At most `limit` instances that are gone, of all tenants, for operators: in a fixed order, strictly after `after`, which
+    /// need not exist. They are kept for a bounded time.
+    fn removed_after(
+        &self,
+        after: Option<&(TenantId, Timestamp, InstanceId)>,
+        limit: usize,
+    ) -> Result<Vec<Removed>, Unavailable>;
+
+    /// An instance that is gone, for operators, who know it by its id alone.
+    fn removed(&self, id: InstanceId) -> Result<Option<Removed>, Unavailable>;
+
     /// At most `limit` entries of the journal of this tenant's instance, strictly after number `after`. `None` when there
     /// is no journal; there may be one when the instance is gone.
     fn journal(
@@ -182,6 +193,13 @@ pub enum Unanswered {
     /// Too many have asked already.
     Crowded,
     Late,
+}
+
+/// An instance that is gone, as it was last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Removed {
+    pub at: Timestamp,
+    pub last: InstanceView,
 }
 
 /// A part of an instance's journal.

@@ -348,8 +348,8 @@ impl Partition {
             Some(row) => Some(row.clone()),
             None => self.parts.store.journal_row(self.id, tenant, instance)?,
         };
-        let removed_at = considered.after.is_none().then_some(now);
-        self.open.overlay.pages.add(tenant, instance, stored, entries, removed_at);
+        let removed = considered.after.is_none().then(|| (now, considered.before.clone()));
+        self.open.overlay.pages.add(tenant, instance, stored, entries, removed);
         Ok(())
     }
 

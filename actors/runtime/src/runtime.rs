@@ -3,6 +3,7 @@
 mod epochs;
 pub(crate) mod intake;
 mod questions;
+mod removed;
 mod topics;
 
 use std::{sync::Arc, time::Duration};

@@ -8,6 +8,7 @@ mod groups;
 mod journal;
 pub mod keys;
 mod limits;
+mod removed;
 pub mod room;
 pub mod rows;
 pub mod snapshot;
@@ -31,6 +32,7 @@ use rocksdb::{
 
 use crate::timers::OwnedTimer;
 pub use journal::Journal;
+pub use removed::Removed;
 use room::Room;
 
 /// Memory that RocksDB may hold in unflushed rows, over all column families, in bytes.

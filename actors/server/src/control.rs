@@ -23,12 +23,14 @@ use coffer_domain::{
     time::Timestamp,
 };
 use coffer_protocol::secret::Secret;
-use coffer_rest::control::{ControlPlane, Journal, Kept, Made, Question, Taken, Told, Unanswered, Unavailable};
+use coffer_rest::control::{
+    ControlPlane, Journal, Kept, Made, Question, Removed, Taken, Told, Unanswered, Unavailable,
+};
 use coffer_runtime::{
     clock::Clock,
     runtime::Runtime,
     store::{
-        StoreError,
+        self, StoreError,
         rows::{self, AcceptedRow},
     },
     vault::Vault,
@@ -123,6 +125,20 @@ impl ControlPlane for Control {
 
     fn owner(&self, id: InstanceId) -> Result<Option<TenantId>, Unavailable> {
         self.runtime.owner(id).map_err(unavailable)
+    }
+
+    fn removed_after(
+        &self,
+        after: Option<&(TenantId, Timestamp, InstanceId)>,
+        limit: usize,
+    ) -> Result<Vec<Removed>, Unavailable> {
+        let removed = self.runtime.removed_after(after, limit).map_err(unavailable)?;
+        Ok(removed.into_iter().map(|store::Removed { at, last }| Removed { at, last }).collect())
+    }
+
+    fn removed(&self, id: InstanceId) -> Result<Option<Removed>, Unavailable> {
+        let removed = self.runtime.removed(id).map_err(unavailable)?;
+        Ok(removed.map(|store::Removed { at, last }| Removed { at, last }))
     }
 
     fn journal(

@@ -27,7 +27,7 @@ use coffer_domain::{
     time::Timestamp,
 };
 use coffer_rest::control::{
-    ControlPlane, EngineProcess, Journal, Kept, Made, Question, Taken, Told, Unanswered, Unavailable,
+    ControlPlane, EngineProcess, Journal, Kept, Made, Question, Removed, Taken, Told, Unanswered, Unavailable,
 };
 use uuid::Uuid;
 
@@ -44,6 +44,8 @@ pub struct Memory {
     pub instances: Mutex<BTreeMap<(TenantId, InstanceId), InstanceView>>,
     pub groups: Mutex<BTreeMap<(TenantId, GroupId), Group>>,
     pub journals: Mutex<BTreeMap<(TenantId, InstanceId), Vec<Entry>>>,
+    /// By their ends.
+    pub removed: Mutex<Vec<Removed>>,
     pub limits: Mutex<BTreeMap<TenantId, OwnLimits>>,
     /// Every command, in order.
     pub commands: Mutex<Vec<Envelope>>,
@@ -358,6 +360,22 @@ impl ControlPlane for Memory {
     fn owner(&self, id: InstanceId) -> Result<Option<TenantId>, Unavailable> {
         self.available()?;
         Ok(self.instances.lock().unwrap().keys().find(|key| key.1 == id).map(|key| key.0.clone()))
+    }
+
+    fn removed_after(
+        &self,
+        after: Option<&(TenantId, Timestamp, InstanceId)>,
+        limit: usize,
+    ) -> Result<Vec<Removed>, Unavailable> {
+        self.available()?;
+        let removed = self.removed.lock().unwrap();
+        let is_after = |gone: &&Removed| after.is_none_or(|(_, at, id)| (gone.at, gone.last.id) > (*at, *id));
+        Ok(removed.iter().filter(is_after).take(limit).cloned().collect())
+    }
+
+    fn removed(&self, id: InstanceId) -> Result<Option<Removed>, Unavailable> {
+        self.available()?;
+        Ok(self.removed.lock().unwrap().iter().find(|gone| gone.last.id == id).cloned())
     }
 
     fn journal(

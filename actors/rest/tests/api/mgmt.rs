@@ -8,7 +8,7 @@ use coffer_domain::{
     instance::{state::RootEnabled, view::InstanceView},
 };
 
-use coffer_rest::control::Unanswered;
+use coffer_rest::control::{Removed, Unanswered};
 
 use super::{
     control::{NOW, healthy},
@@ -88,6 +88,36 @@ fn one_instance_of_another_tenant() {
     );
     assert_eq!(get(&api, &format!("{path}3")).status, 404);
     assert_eq!(get(&api, &format!("{INSTANCES}/nobody")).fault().1, "Resource nobody cannot be found.");
+}
+
+#[test]
+fn those_that_are_gone_are_listed_page_by_page_and_shown() {
+    let api = Api::start();
+    api.memory.put(of("demo", 9));
+    *api.memory.removed.lock().unwrap() = [("a", 1), ("demo", 2), ("a", 3), ("b", 4)]
+        .map(|(tenant, id)| Removed { at: NOW + i64::try_from(id).unwrap(), last: of(tenant, id) })
+        .into();
+    let mut seen = Vec::new();
+    let mut path = format!("{INSTANCES}?deleted=True&limit=3");
+    loop {
+        let answer = get(&api, &path);
+        seen.extend(ids(&answer));
+        let json = answer.json();
+        assert!(
+            json["instances"].as_array().unwrap().iter().all(|row| row["deleted"] == true && row["server"].is_null())
+        );
+        let Some(next) = json["links"][0]["href"].as_str() else { break };
+        path = next.strip_prefix(&format!("http://{}", api.address)).unwrap().to_owned();
+    }
+    assert_eq!(seen.iter().map(|id| id[35..].to_owned()).collect::<Vec<_>>(), ["1", "2", "3", "4"]);
+    assert_eq!(ids(&get(&api, &format!("{INSTANCES}?deleted=true&project_id=a&limit=1"))).len(), 1);
+    assert_eq!(ids(&get(&api, &format!("{INSTANCES}?deleted=true&project_id=a"))).len(), 2);
+
+    let one = |id: u8, query: &str| get(&api, &format!("{INSTANCES}/00000000-0000-0000-0000-00000000000{id}{query}"));
+    assert_eq!((one(2, "").status, one(2, "?deleted=true").status, one(7, "?deleted=true").status), (404, 200, 404));
+    let row = &one(2, "?deleted=true").json()["instance"];
+    assert_eq!((&row["deleted"], &row["deleted_at"]), (&true.into(), &"2026-11-22T15:04:05".into()));
+    assert_eq!(one(9, "?deleted=true").json()["instance"]["deleted"], false, "one that is there is shown too");
 }
 
 #[test]

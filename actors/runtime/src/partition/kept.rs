@@ -11,13 +11,13 @@ use std::{
 use coffer_domain::{
     command::{Command, Envelope},
     ids::{CommandId, GroupId, InstanceId, TenantId},
-    instance::{Event, state::FirstContents},
+    instance::Event,
     rejection::{Rejection, RejectionKind},
     sealed::Sealed,
 };
 use coffer_ports::telemetry::Bounded;
 
-use super::{Partition, StepError, overlays};
+use super::{Partition, StepError, overlays, pages::without_secrets};
 use crate::{
     fullness,
     store::{
@@ -98,14 +98,10 @@ impl Partition {
         self.kept.set(tenant, count + 1);
         let made = match makes {
             Makes::Nothing => None,
-            Makes::Instance(id) => self.open.overlay.state(tenant, id).flatten().map(|instance| {
-                let mut instance = (*instance).clone();
-                // Passwords, which no answer shows.
-                if let Some(operation) = &mut instance.operation {
-                    operation.first_contents = FirstContents::default();
-                }
-                Made::Instance(Box::new(instance))
-            }),
+            Makes::Instance(id) => {
+                let made = self.open.overlay.state(tenant, id).flatten();
+                made.map(|instance| Made::Instance(Box::new(without_secrets(&instance))))
+            }
             Makes::Group(id) => {
                 self.open.overlay.group(tenant, id).flatten().map(|group| Made::Group(Box::new((*group).clone())))
             }

@@ -71,7 +71,7 @@ pub struct JournalRow {
     pub removed_at: Option<Timestamp>,
 }
 
-/// A removed instance whose journal is kept for a while.
+/// A removed instance whose journal is kept for a while: what is needed to forget it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemovedRow {
     pub tenant: TenantId,
@@ -86,6 +86,16 @@ pub struct OwnerRow {
     pub node: String,
     pub place: String,
     pub since: Timestamp,
+}
+
+/// The whole of a [`RemovedRow`]: with the instance as it was last, for operators. An earlier build has left none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LastRow {
+    pub tenant: TenantId,
+    pub instance: InstanceId,
+    pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Box<Instance>>,
 }
 
 /// # Panics
