@@ -155,6 +155,7 @@ pub fn envelope(tenant: &TenantId, instance: InstanceId, command: Command) -> En
         issued_at: now(),
         instance,
         command,
+        answer: None,
     }
 }
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::{
     configuration::Values,
     ids::{CommandId, GroupId, InstanceId, TenantId},
+    quota::OwnLimits,
     sealed::{Sealed, ServerKey},
     time::Timestamp,
 };
@@ -35,17 +36,22 @@ pub struct Envelope {
     /// [`InstanceId::of_outside_create`].
     pub instance: InstanceId,
     pub command: Command,
+    /// What whoever sends the same request again is answered; only the API can read it. It is kept with the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Sealed>,
 }
 
-/// The verbs on an instance, and on a configuration group.
+/// The verbs on an instance, on a configuration group, and on what a tenant may have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case")]
 pub enum Command {
     Create(Box<Create>),
     /// Ends the instance and frees all that it has, at any time.
     Delete,
-    /// Restarts the engine.
+    /// Restarts the engine, also one that was stopped.
     Restart,
+    /// Stops the engine until it is restarted. For operators.
+    Stop,
     /// Grows the data volume; it never shrinks.
     ResizeVolume {
         volume_gib: u32,
@@ -126,6 +132,10 @@ pub enum Command {
     },
     /// Ends a group that no instance is attached to.
     DeleteConfiguration,
+    /// Sets what the tenant may have. It is about no instance: the envelope names the nil UUID.
+    SetQuota {
+        limits: OwnLimits,
+    },
 }
 
 impl Command {
@@ -135,6 +145,7 @@ impl Command {
             Self::Create(_) => "create",
             Self::Delete => "delete",
             Self::Restart => "restart",
+            Self::Stop => "stop",
             Self::ResizeVolume { .. } => "resize_volume",
             Self::ResizeFlavor { .. } => "resize_flavor",
             Self::CreateDatabases { .. } => "create_databases",
@@ -155,6 +166,7 @@ impl Command {
             Self::PatchConfiguration { .. } => "patch_configuration",
             Self::ReplaceConfiguration { .. } => "replace_configuration",
             Self::DeleteConfiguration => "delete_configuration",
+            Self::SetQuota { .. } => "set_quota",
         }
     }
 
@@ -167,6 +179,11 @@ impl Command {
                 | Self::ReplaceConfiguration { .. }
                 | Self::DeleteConfiguration
         )
+    }
+
+    /// Whether it is about the tenant, and not about an instance or a group.
+    pub fn is_of_tenant(&self) -> bool {
+        matches!(self, Self::SetQuota { .. })
     }
 
     /// The group whose values an instance is to run with.

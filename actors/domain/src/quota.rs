@@ -1,8 +1,11 @@
 //! Quota of a tenant: charged and refunded in the same batch as the instance that it is for.
 
+mod own;
+
 use serde::{Deserialize, Serialize};
 
 use crate::rejection::{Rejection, RejectionKind};
+pub use own::{Limit, OwnLimits, TenantLimits};
 
 /// What one instance takes of its tenant's quota.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! The token of a request, and whether it may enter the tenant that its path names.
 //!
 //! The order is Trove's pipeline: no valid token, 401, whatever the path; another tenant's path, 403, for admins too;
-//! too many requests, 413; only then is there a route or none.
+//! too many requests, 413; only then is there an answer that was given before, a route, or none.
 
 use std::time::Instant;
 
@@ -25,6 +25,7 @@ use crate::{
     Shim,
     caller::{Authenticated, Caller},
     error::{Error, Result, wants_html},
+    idempotency,
     links::{Base, Links},
     request_id::RequestId,
     telemetry::IdentityUnavailable,
@@ -41,26 +42,26 @@ pub(crate) async fn authenticate(
     match admit(&shim, &request).await {
         Ok(caller) => {
             let is_mgmt = request.match_info().unprocessed().starts_with("/mgmt/");
-            let admitted = shim.limiter.admit(caller.tenant(), request.method(), is_mgmt, Instant::now());
-            request.extensions_mut().insert(caller.clone());
-            if let Err(standing) = admitted {
-                return Ok(request.error_response(Error::rate_limited(standing)));
-            }
+            let admitted = shim.limiter.admit(&caller.links.tenant, request.method(), is_mgmt, Instant::now());
             // Operators are shown what all tenants have; the catalogue is nobody's.
             let fresh = match request.match_info().unprocessed() {
+                _ if admitted.is_err() => Ok(()),
                 path if path.starts_with("/flavors") || path.starts_with("/datastores") => Ok(()),
-                _ => shim.control.fresh((!is_mgmt).then(|| caller.tenant())).await,
+                _ => shim.control.fresh((!is_mgmt).then_some(&caller.links.tenant)).await,
             };
-            if let Err(unavailable) = fresh {
-                return Ok(request.error_response(Error::from(unavailable)));
+            match admitted.map_err(Error::rate_limited).and(fresh.map_err(Error::from)) {
+                Ok(()) => idempotency::serve(&shim, caller, request, next).await,
+                Err(error) => {
+                    request.extensions_mut().insert(Caller::from(caller));
+                    Ok(request.error_response(error))
+                }
             }
-            Ok(next.call(request).await?.map_into_boxed_body())
         }
         Err(error) => Ok(request.error_response(error)),
     }
 }
 
-async fn admit(shim: &Shim, request: &ServiceRequest) -> Result<Caller> {
+async fn admit(shim: &Shim, request: &ServiceRequest) -> Result<Authenticated> {
     let base = Base::of(request.request());
     let issued = validate(shim, request, &base).await?;
     let tenant = issued.principal.project_id.clone();
@@ -70,7 +71,7 @@ async fn admit(shim: &Shim, request: &ServiceRequest) -> Result<Caller> {
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let links = Links { base, tenant: TenantId(tenant) };
     let is_admin = shim.policy.is_admin(&issued.principal);
-    Ok(Authenticated { principal: issued.principal, is_admin, request_id, links }.into())
+    Ok(Authenticated { principal: issued.principal, is_admin, request_id, links, keyed: None })
 }
 
 async fn validate(shim: &Shim, request: &ServiceRequest, base: &Base) -> Result<IssuedToken> {

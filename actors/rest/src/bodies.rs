@@ -5,8 +5,8 @@ use crate::{
     shape::{
         Key,
         Shape::{
-            self, Action, Any, Boolean, Cidrs, Closed, Flavor, Group, List, Name, Needing, Nics, Object, OrNull, Some,
-            Str, Uuid, Values, Volume, Whole,
+            self, Action, Any, Boolean, Cidrs, Closed, Flavor, Group, Limit, List, Name, Needing, Nics, Object, Open,
+            OrNull, Some, Str, Uuid, Values, Volume, Whole,
         },
     },
 };
@@ -58,6 +58,8 @@ bodies! {
         ("migrate", ANY_OBJECT),
         ("rebuild", Closed(&[("image_id", Uuid)], &[])),
     ]);
+    /// `PUT /mgmt/quotas/{id}`. Another resource has another status than a wrong limit.
+    QuotaChange: Object(&[("quotas", Open(&[], QUOTAS))], &[]);
     /// `POST /v3/auth/tokens`. What else is there depends on the method.
     Login: Object(&[("auth", Object(&[("identity", Object(&[("methods", List(&Str))], &[]))], &[("scope", Any)]))], &[]);
 }
@@ -75,6 +77,9 @@ pub(crate) const DATASTORE: Shape = Object(&[], &[("type", Name), ("version", Na
 /// `[{"id": …}]`
 pub(crate) const MODULE_IDS: Shape = List(&Object(&[("id", Uuid)], &[]));
 
+/// A limit, its digits from the legacy shell, or null for what stays as it is.
+const QUOTA: Shape = OrNull(&Limit);
+const QUOTAS: &[Key] = &[("instances", QUOTA), ("volumes", QUOTA), ("ram", QUOTA), ("backups", QUOTA)];
 const NAMED: Shape = Object(&[("name", Name)], &[]);
 const DATABASE: Shape = Object(&[("name", Name)], &[("character_set", Name), ("collate", Name)]);
 const USER: Shape = Object(&[("name", Name), ("password", Name)], &[("host", Str), ("databases", List(&NAMED))]);

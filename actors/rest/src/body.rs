@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::{
     Shim,
+    config::Config,
     error::{Error, Result},
     schema::Node,
     shape::Shape,
@@ -65,10 +66,7 @@ impl<S: Schema> FromRequest for Body<S> {
         let payload = payload.take();
         Box::pin(async move {
             let shim = request.app_data::<web::Data<Shim>>().ok_or_else(|| Error::internal("No application data."))?;
-            let reading = read(payload, shim.config.body_limit_bytes);
-            let bytes = timeout(shim.config.request_timeout(), reading)
-                .await
-                .map_err(|_| Error::bad_request("The request's body did not arrive in time."))??;
+            let bytes = collect(payload, &shim.config).await?;
             if bytes.is_empty() {
                 return Self::checked(None);
             }
@@ -76,6 +74,13 @@ impl<S: Schema> FromRequest for Body<S> {
             Self::checked(Some(serde_json::from_slice(&bytes).map_err(|_| Error::malformed(&request))?))
         })
     }
+}
+
+/// All of it, if it comes in time and is not too long.
+pub(crate) async fn collect(payload: Payload, config: &Config) -> Result<BytesMut> {
+    timeout(config.request_timeout(), read(payload, config.body_limit_bytes))
+        .await
+        .map_err(|_| Error::bad_request("The request's body did not arrive in time."))?
 }
 
 async fn read(mut payload: Payload, limit: usize) -> Result<BytesMut> {

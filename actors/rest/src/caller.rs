@@ -12,6 +12,7 @@ use coffer_ports::identity::Principal;
 
 use crate::{
     error::{Error, Result},
+    idempotency::Keyed,
     links::Links,
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct Authenticated {
     pub is_admin: bool,
     pub request_id: String,
     pub links: Links,
+    /// What the request's `Idempotency-Key` stands for.
+    pub keyed: Option<Keyed>,
 }
 
 impl Deref for Caller {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actix_web::{HttpResponse, http::StatusCode};
 use coffer_domain::{
     command::{Command, ENVELOPE_VERSION, Envelope},
     ids::{CommandId, InstanceId, TenantId},
@@ -14,7 +15,9 @@ use tokio::time::timeout;
 use crate::{
     Shim,
     caller::Caller,
+    control::Taken,
     error::{Error, Result},
+    idempotency::Answer,
     random,
     request_id::uuid_of,
 };
@@ -65,20 +68,26 @@ fn word(status: impl Serialize) -> String {
     }
 }
 
-/// Commits a command; returns the id that it has got.
+/// Commits a command whose request is answered with an empty 202; returns the id that it has got.
 pub(crate) async fn submit(shim: &Shim, caller: &Caller, instance: InstanceId, command: Command) -> Result<CommandId> {
-    submit_for(shim, caller, caller.tenant(), instance, command).await
+    let answer = Answer::empty(StatusCode::ACCEPTED);
+    submit_for(shim, caller, caller.tenant(), instance, command, Some(&answer)).await
 }
 
-/// As [`submit`], for an instance of any tenant: for operators.
+/// Commits a command for an instance of any tenant. The last command of a request comes with its `answer`.
 pub(crate) async fn submit_for(
     shim: &Shim,
     caller: &Caller,
     tenant: &TenantId,
     instance: InstanceId,
     command: Command,
+    answer: Option<&Answer>,
 ) -> Result<CommandId> {
-    let command_id = CommandId(random::uuid()?);
+    let keyed = caller.keyed.as_ref().zip(answer);
+    let (command_id, answer) = match keyed {
+        Some((keyed, answer)) => (keyed.command, Some(keyed.seal(shim, answer)?)),
+        None => (CommandId(random::uuid()?), None),
+    };
     let envelope = Envelope {
         version: ENVELOPE_VERSION,
         command_id,
@@ -88,22 +97,40 @@ pub(crate) async fn submit_for(
         issued_at: shim.control.now(),
         instance,
         command,
+        answer,
     };
-    timeout(shim.config.request_timeout(), shim.control.submit(envelope))
+    let taken = timeout(shim.config.request_timeout(), shim.control.submit(envelope))
         .await
         .map_err(|_| Error::unavailable("The control plane did not take the command in time; it may still do so."))?
         .map_err(Error::from)?;
+    if let (Taken::Before, Some((keyed, _))) = (taken, keyed) {
+        keyed.repeated();
+    }
     Ok(command_id)
 }
 
-/// Commits a command and waits until it is done in the guest, or [`SETTLE_LIMIT`] has passed.
+/// Commits a command and waits until it is done in the guest, or [`SETTLE_LIMIT`] has passed; then the answer is an empty 202.
 pub(crate) async fn carry_out(shim: &Shim, caller: &Caller, instance: InstanceId, command: Command) -> Result<()> {
-    let command = submit(shim, caller, instance, command).await?;
+    carry_out_with(shim, caller, instance, command, Answer::empty(StatusCode::ACCEPTED)).await.map(drop)
+}
+
+/// As [`carry_out`], with this answer.
+pub(crate) async fn carry_out_with(
+    shim: &Shim,
+    caller: &Caller,
+    instance: InstanceId,
+    command: Command,
+    answer: Answer,
+) -> Result<HttpResponse> {
+    let answer = answer.awaiting_guest();
+    let command = submit_for(shim, caller, caller.tenant(), instance, command, Some(&answer)).await?;
     match shim.control.settled(caller.tenant(), instance, command, SETTLE_LIMIT).await {
-        None | Some(Ok(())) => Ok(()),
-        // Trove's GuestError is not in its table of statuses, which makes it a 400.
-        Some(Err(message)) => {
-            Err(Error::bad_request(format!("An error occurred communicating with the guest: {message}")))
-        }
+        None | Some(Ok(())) => Ok(answer.respond()),
+        Some(Err(message)) => Err(guest_failed(&message)),
     }
+}
+
+/// Trove's GuestError is not in its table of statuses, which makes it a 400.
+pub(crate) fn guest_failed(message: &str) -> Error {
+    Error::bad_request(format!("An error occurred communicating with the guest: {message}"))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use actix_web::{
     HttpResponse,
+    http::StatusCode,
     web::{Data, Path},
 };
 use coffer_domain::{
@@ -21,8 +22,9 @@ use crate::{
     bodies::{GroupPatch, GroupReplacement, NewGroup},
     body::Body,
     caller::Caller,
-    commands::{SETTLE_LIMIT, find, submit},
+    commands::{SETTLE_LIMIT, find, submit, submit_for},
     error::{Error, Result},
+    idempotency::Answer,
     instances::{create::choose_version, order},
     paging::{Next, Page},
     random,
@@ -84,7 +86,9 @@ pub(crate) async fn create(shim: Data<Shim>, caller: Caller, body: Body<NewGroup
     let version = choose_version(&shim.control.catalogue(), &caller, &choice)?.id;
     let id = GroupId(random::uuid()?);
     let order = NewConfiguration { name, description, datastore_version: Some(version), values };
-    submit(&shim, &caller, InstanceId(id.0), Command::CreateConfiguration(Box::new(order))).await?;
+    let command = Command::CreateConfiguration(Box::new(order));
+    let made = Answer::empty(StatusCode::OK);
+    submit_for(&shim, &caller, caller.tenant(), InstanceId(id.0), command, Some(&made)).await?;
     let group = shim.control.group(caller.tenant(), id)?;
     let group = group.ok_or_else(|| Error::internal(format!("Group {id} was committed and cannot be read.")))?;
     Ok(answer(&group))
@@ -99,8 +103,7 @@ pub(crate) async fn patch(
     let wanted = Node::root(body.required()?, "configuration")?;
     let values = wanted.parsed("values", values)?.unwrap_or_default();
     let group = find_group(&shim, &caller, &path.into_inner().1)?;
-    change(&shim, &caller, &group, Command::PatchConfiguration { values }).await?;
-    Ok(HttpResponse::Ok().content_type("application/json").body(Vec::new()))
+    change(&shim, &caller, &group, Command::PatchConfiguration { values }, StatusCode::OK).await
 }
 
 /// All values are replaced; without values they stay.
@@ -117,8 +120,7 @@ pub(crate) async fn replace(
         values: wanted.parsed("values", values)?,
     };
     let group = find_group(&shim, &caller, &path.into_inner().1)?;
-    change(&shim, &caller, &group, command).await?;
-    Ok(accepted())
+    change(&shim, &caller, &group, command, StatusCode::ACCEPTED).await
 }
 
 pub(crate) async fn delete(shim: Data<Shim>, caller: Caller, path: Path<(String, String)>) -> Result<HttpResponse> {
@@ -173,10 +175,17 @@ async fn wait(shim: &Shim, caller: &Caller, instances: &BTreeSet<InstanceId>, co
 }
 
 /// Commits a change of a group. The answer comes when its instances have it, as far as they have it soon.
-async fn change(shim: &Shim, caller: &Caller, group: &Group, command: Command) -> Result<()> {
-    let command = submit(shim, caller, InstanceId(group.id.0), command).await?;
+async fn change(
+    shim: &Shim,
+    caller: &Caller,
+    group: &Group,
+    command: Command,
+    status: StatusCode,
+) -> Result<HttpResponse> {
+    let answer = Answer::empty(status);
+    let command = submit_for(shim, caller, caller.tenant(), InstanceId(group.id.0), command, Some(&answer)).await?;
     wait(shim, caller, &group.instances, command).await;
-    Ok(())
+    Ok(answer.respond())
 }
 
 fn find_group(shim: &Shim, caller: &Caller, id: &str) -> Result<Group> {
@@ -185,7 +194,8 @@ fn find_group(shim: &Shim, caller: &Caller, id: &str) -> Result<Group> {
     shim.control.group(caller.tenant(), group)?.ok_or_else(absent)
 }
 
-fn answer(group: &Group) -> HttpResponse {
+/// One group, in detail.
+pub(crate) fn answer(group: &Group) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "configuration": row(group, true) }))
 }
 

@@ -11,7 +11,7 @@
 //! * `shape`, `schema`, `body`, `bodies` – what requests must look like;
 //! * `paging`, `links`, `quoting`, `times`, `random`, `error` – what all resources share;
 //! * `policy` – who may do what; [`rates`] – how often;
-//! * `commands` – from a request to a committed command;
+//! * `commands` – from a request to a committed command; `idempotency` – requests that are sent again;
 //! * [`tls`] – the certificate, where the API is served over TLS;
 //! * one file (or directory) per resource: `versions`, `flavors`, `datastores`, `parameters`, `configurations`,
 //!   `instances`, `databases`, `users`, `root`, `limits`, `quotas`, `keystone`, `probes`, and `mgmt` for admins;
@@ -51,6 +51,7 @@ mod datastores;
 mod error;
 mod flavors;
 mod grants;
+mod idempotency;
 mod instances;
 mod keystone;
 mod limits;

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web::Data};
 use coffer_domain::time::{Millis, Timestamp};
 use serde::Serialize;
 
-use crate::{Shim, caller::Caller, rates::Standing, times};
+use crate::{Shim, caller::Caller, error::Result, rates::Standing, times};
 
 #[derive(Serialize)]
 struct LimitList {
@@ -32,8 +32,8 @@ struct Rate {
     regex: &'static str,
 }
 
-pub(crate) async fn list(shim: Data<Shim>, caller: Caller) -> HttpResponse {
-    let limits = shim.control.limits(caller.tenant());
+pub(crate) async fn list(shim: Data<Shim>, caller: Caller) -> Result<HttpResponse> {
+    let limits = shim.control.limits(caller.tenant())?;
     let absolute = Limit::Absolute {
         verb: "ABSOLUTE",
         max_instances: number(limits.instances),
@@ -44,7 +44,7 @@ pub(crate) async fn list(shim: Data<Shim>, caller: Caller) -> HttpResponse {
     let now = shim.control.now();
     let rates = shim.limiter.standings(caller.tenant(), Instant::now());
     let rates = rates.into_iter().map(|standing| Limit::Rate(rate(standing, now)));
-    HttpResponse::Ok().json(LimitList { limits: std::iter::once(absolute).chain(rates).collect() })
+    Ok(HttpResponse::Ok().json(LimitList { limits: std::iter::once(absolute).chain(rates).collect() }))
 }
 
 fn rate(standing: Standing, now: Timestamp) -> Rate {

@@ -2,6 +2,7 @@
 
 use actix_web::{
     HttpResponse,
+    http::StatusCode,
     web::{Data, Path},
 };
 use coffer_domain::{command::Command, names};
@@ -13,8 +14,9 @@ use crate::{
     bodies::RootPassword,
     body::Body,
     caller::Caller,
-    commands::{carry_out, find_healthy},
+    commands::{carry_out_with, find_healthy},
     error::Result,
+    idempotency::Answer,
     random,
     schema::Node,
 };
@@ -25,7 +27,8 @@ struct RootEnabled {
     root_enabled: bool,
 }
 
-/// The only answer with a password in it: nobody can read it again.
+/// The only answer with a password in it: nobody can read it again, but who sends the same request again with its
+/// `Idempotency-Key`.
 #[derive(Serialize)]
 struct RootUser {
     user: RootCredentials,
@@ -60,17 +63,16 @@ pub(crate) async fn enable(
         None => random::password()?,
     };
     let sealed = shim.control.seal(&view.id.to_string(), &password);
-    carry_out(&shim, &caller, view.id, Command::EnableRoot { password: sealed }).await?;
     let name = if view.datastore_manager == "postgresql" { "postgres" } else { "root" };
-    Ok(HttpResponse::Ok().json(RootUser { user: RootCredentials { name, password } }))
+    let answer = Answer::ok(&RootUser { user: RootCredentials { name, password } })?;
+    carry_out_with(&shim, &caller, view.id, Command::EnableRoot { password: sealed }, answer).await
 }
 
 /// 204, where other deletes answer 202.
 pub(crate) async fn disable(shim: Data<Shim>, caller: Caller, path: Path<(String, String)>) -> Result<HttpResponse> {
     let (_, instance) = path.into_inner();
     let view = find_healthy(&shim, &caller, &instance)?;
-    carry_out(&shim, &caller, view.id, Command::DisableRoot).await?;
-    Ok(HttpResponse::NoContent().content_type("application/json").finish())
+    carry_out_with(&shim, &caller, view.id, Command::DisableRoot, Answer::empty(StatusCode::NO_CONTENT)).await
 }
 
 /// No body, `{}` and `{"password": null}` leave the choice to us.

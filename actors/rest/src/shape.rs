@@ -4,6 +4,7 @@
 use crate::{
     error::{Error, Result},
     instances::order,
+    quotas,
     schema::Node,
 };
 
@@ -37,6 +38,8 @@ pub(crate) enum Shape {
     Volume,
     Nics,
     Cidrs,
+    /// As quotas have it: -1 is none, and the legacy shell sends text.
+    Limit,
     /// Values for parameters of an engine: flags, numbers and texts. What is none of these is not refused here, since
     /// Trove has another status for it.
     Values,
@@ -105,6 +108,7 @@ impl Shape {
             Self::Volume => order::volume(node).map(drop),
             Self::Nics => order::check_nics(node),
             Self::Cidrs => order::cidrs(node).map(drop),
+            Self::Limit => quotas::limit(node).map(drop),
             Self::Values => node.check_object(),
             Self::Object(needed, allowed) | Self::Open(needed, allowed) => check_keys(node, needed, allowed),
             Self::Closed(needed, allowed) => check_closed(node, needed, allowed),

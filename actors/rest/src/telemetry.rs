@@ -29,19 +29,26 @@ const IDENTITY_UNAVAILABLE: Described = Described::counter(
     "Requests that were answered with 503, since nobody could say whose their token is, by the identity service's code.",
 );
 
+const REPEATED: Described = Described::counter(
+    "coffer_rest_repeated_requests_total",
+    &["result"],
+    "Requests whose Idempotency-Key had an answer already: `answered` with it, or `refused`, as it was another request's, or the first one had failed in the guest.",
+);
+
 /// The names of all happenings.
 pub const HAPPENINGS: &[&str] =
     &[RequestAnswered::NAME, RequestFailed::NAME, ProbeAnswered::NAME, IdentityUnavailable::NAME];
 
 /// Every metric of this component.
 pub fn described() -> Vec<Described> {
-    vec![DURATIONS, TENANTS_COUNTED, IDENTITY_UNAVAILABLE]
+    vec![DURATIONS, TENANTS_COUNTED, IDENTITY_UNAVAILABLE, REPEATED]
 }
 
 pub(crate) struct Metrics {
     durations: HistogramVec,
     pub tenants_counted: IntGauge,
     identity_unavailable: IntCounterVec,
+    repeated: IntCounterVec,
     throttles: Throttles,
 }
 
@@ -55,7 +62,14 @@ impl Metrics {
         let options = Opts::new(IDENTITY_UNAVAILABLE.name, IDENTITY_UNAVAILABLE.help);
         let identity_unavailable = IntCounterVec::new(options, IDENTITY_UNAVAILABLE.labels)?;
         registry.register(Box::new(identity_unavailable.clone()))?;
-        Ok(Self { durations, tenants_counted, identity_unavailable, throttles: Throttles::new(HAPPENINGS) })
+        let repeated = IntCounterVec::new(Opts::new(REPEATED.name, REPEATED.help), REPEATED.labels)?;
+        registry.register(Box::new(repeated.clone()))?;
+        let throttles = Throttles::new(HAPPENINGS);
+        Ok(Self { durations, tenants_counted, identity_unavailable, repeated, throttles })
+    }
+
+    pub fn repeated(&self, is_answered: bool) {
+        self.repeated.with_label_values(&[if is_answered { "answered" } else { "refused" }]).inc();
     }
 }
 

@@ -10,13 +10,14 @@ use prometheus::{
 use crate::metrics::{BOUNDED_LIMIT, BOUNDED_USED};
 
 /// The things of this component, by the label `thing`.
-pub const THINGS: [&str; 13] = [
+pub const THINGS: [&str; 14] = [
     PARTITION_INBOX,
     LOG_QUEUE,
     OUTGOING,
     TELEMETRY_QUEUE,
     EFFECT_SLOTS,
     ENDED_TASKS,
+    KEPT_ANSWERS,
     LOG_GROUP,
     EXPORTED_INSTANCES,
     STANDBY_READERS,
@@ -50,6 +51,8 @@ pub const COMMANDS_QUEUE: &str = "commands_queue";
 pub const COMMANDS_UNDECIDED: &str = "commands_undecided";
 /// Ends of tasks that other nodes wait for.
 pub const WATCHED_FOR_NODES: &str = "watched_for_nodes";
+/// Answers that a tenant has kept for requests that are sent again.
+pub const KEPT_ANSWERS: &str = "kept_answers";
 /// Instances whose own metrics are exported.
 pub const EXPORTED_INSTANCES: &str = "exported_instances";
 

@@ -7,6 +7,7 @@
 //! Nothing here is durable. After a take-over all sessions are opened anew.
 
 mod orders;
+mod questions;
 mod session;
 
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
@@ -39,6 +40,8 @@ use crate::{
     vault::{Vault, instance_of_key, random, random_nonce},
 };
 use orders::Pending;
+use questions::Asked;
+pub use questions::{Answered, Unanswered};
 pub use session::Refusal;
 use session::{Challenges, SeenEnrols, Session};
 
@@ -86,6 +89,7 @@ struct Link {
     heard_at: Timestamp,
     told: Told,
     pending: BTreeMap<EffectId, Pending>,
+    asked: Asked,
 }
 
 /// What was last passed on, so that only changes are.
@@ -138,6 +142,7 @@ impl Links {
             heard_at: now,
             told: Told { restart_required: instance.restart_required, ..Told::default() },
             pending: BTreeMap::new(),
+            asked: Asked::default(),
         };
         self.links.insert(instance.id, link);
     }
@@ -370,6 +375,10 @@ impl Link {
     fn fold(&mut self, instance: InstanceId, report: Report, now: Timestamp) -> Vec<Item> {
         match report {
             Report::Enrol(_) => Vec::new(),
+            Report::Answer { command_id, answer } => {
+                self.asked.answered(&command_id, Ok(answer));
+                Vec::new()
+            }
             Report::Heartbeat(heartbeat) => self
                 .fold_heartbeat(heartbeat, now)
                 .into_iter()
@@ -379,6 +388,7 @@ impl Link {
                 let effect = EffectId(command_id);
                 let configures = self.pending.get(&effect).is_some_and(Pending::configures);
                 if !self.forget(&effect) {
+                    self.asked.refused(&effect.0, &result);
                     return Vec::new();
                 }
                 let produced = if configures { Produced::Configured { restart_required } } else { Produced::Nothing };

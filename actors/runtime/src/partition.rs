@@ -4,6 +4,8 @@
 //! never in the log without it.
 
 mod groups;
+mod kept;
+mod limits;
 mod operations;
 mod overlay;
 mod pages;
@@ -29,10 +31,12 @@ use crate::{
     borders::{Border, Borders, Moment},
     instances::{Consider, Considered, Instances},
     metrics::Metrics,
-    store::{Store, StoreError, keys, rows},
+    store::{Store, StoreError, rows},
     telemetry::{CommandDecided, CommandOrigin, OperationEnded, OperationStarted},
     timers::Timers,
 };
+pub use kept::MAX_KEPT;
+use kept::{Counts, Makes};
 use overlay::Overlay;
 
 /// Journals of removed instances that are forgotten at a time.
@@ -103,6 +107,7 @@ pub struct Parts {
     pub store: Arc<Store>,
     pub borders: Arc<dyn Borders>,
     pub catalogue: Arc<Catalogue>,
+    /// Of every tenant that has none of its own.
     pub limits: Arc<Limits>,
     pub metrics: Metrics,
 }
@@ -113,7 +118,9 @@ pub struct Partition {
     parts: Parts,
     instances: Instances,
     usage: HashMap<TenantId, Usage>,
+    limits: limits::Known,
     timers: Timers,
+    kept: Counts,
     /// What is decided and not on its way to the log yet.
     open: Decided,
     /// What is on its way to the log.
@@ -149,7 +156,9 @@ impl Partition {
         }
         let outstanding = parts.store.outbox(id)?;
         let (instances, usage, open) = (Instances::default(), HashMap::new(), Decided::new(id));
-        let partition = Self { id, parts, instances, usage, timers, open, committing: None };
+        let kept = Counts::watched(&parts.metrics.bounded);
+        let limits = limits::Known::default();
+        let partition = Self { id, parts, instances, usage, limits, timers, kept, open, committing: None };
         Ok(TakenOver { partition, outstanding })
     }
 
@@ -173,13 +182,14 @@ impl Partition {
         self.instances.passivate(now);
     }
 
-    /// Forgets answers that nobody may ask for any more, at most `limit`.
+    /// Forgets answers that nobody may ask for any more, at most `limit`. All that is decided must be committed.
     pub async fn forget_old_answers(&mut self, now: Timestamp, limit: usize) -> Result<usize, StepError> {
         let keys = self.parts.store.forgettable(self.id, now + -DEDUP_WINDOW, limit)?;
         let count = keys.len();
         if count > 0 {
             let batch = overlay::removal(self.id, coffer_ports::log::Space::Dedup, keys);
             self.parts.log.commit(batch).await.map_err(StepError::NotCommitted)?;
+            self.kept.forget();
         }
         Ok(count)
     }
@@ -238,6 +248,7 @@ impl Partition {
         committed.map_err(StepError::NotCommitted)?;
         self.parts.metrics.journal_entries_dropped.inc_by(overlay.pages.dropped());
         self.pass(&borders, Moment::AfterCommit)?;
+        overlay.tell_of_limits(&self.parts.metrics);
         self.instances.let_go(overlay.removed());
         self.pass(&borders, Moment::AfterApply)?;
         Ok(overlay.into_stepped(verdicts))
@@ -250,7 +261,8 @@ impl Partition {
                 if let Some(verdict) = self.known(envelope, now)? {
                     return Ok(verdict);
                 }
-                Some((envelope.command_id, envelope.issued_at, CommandOrigin::of(envelope)))
+                let kept = envelope.answer.clone().map(|answer| (answer, Makes::of(envelope)));
+                Some((kept::key(self.id, envelope), envelope.issued_at, kept, CommandOrigin::of(envelope)))
             }
             Input::Timer(id) => {
                 self.open.overlay.drop_timer(instance, id);
@@ -261,16 +273,18 @@ impl Partition {
         };
         let decided = match &input {
             Input::Command(envelope) if envelope.command.is_of_group() => self.decide_group(envelope, now).await?,
+            Input::Command(envelope) if envelope.command.is_of_tenant() => Ok(self.set_limits(envelope, now)?),
             _ => self.decide_instance(&tenant, instance, input, now).await?,
         };
         let verdict = decided.map(|()| Accepted { instance, repeated: false });
-        if let Some((id, issued_at, origin)) = &command {
+        if let Some((key, issued_at, kept, origin)) = command {
             if verdict.is_ok() {
+                let kept = kept.map(|(answer, makes)| Box::new(self.keep(&tenant, answer, makes)));
                 // A client's clock may be ahead: the answer is kept for as long as the command counts as young.
-                let row = rows::AcceptedRow { at: now.max(*issued_at), instance };
-                self.open.overlay.remember(&tenant, *id, row);
+                let row = rows::AcceptedRow { at: now.max(issued_at), instance, kept };
+                self.open.overlay.remember(key, row);
             }
-            CommandDecided { command: origin, result: label(&verdict) }.emit(&self.parts.metrics);
+            CommandDecided { command: &origin, result: label(&verdict) }.emit(&self.parts.metrics);
         }
         Ok(verdict)
     }
@@ -288,7 +302,7 @@ impl Partition {
             _ => None,
         };
         let group = wanted_group.map(|id| self.group(tenant, id)).transpose()?.flatten();
-        let (catalogue, limits) = (self.parts.catalogue.clone(), self.parts.limits.clone());
+        let (catalogue, limits) = (self.parts.catalogue.clone(), self.limits_of(tenant)?);
         let message = Consider { input, now, catalogue, usage, limits, group };
         let outcome_of = match &message.input {
             Input::Outcome { effect, .. } => Some(effect.clone()),
@@ -308,6 +322,7 @@ impl Partition {
                 }
                 self.timers.change(tenant, instance, &considered.decision.timers);
                 self.keep_members(tenant, instance, &considered)?;
+                self.keep_failures(tenant, &considered.decision.events)?;
                 if let Some(usage) = self.open.overlay.take(tenant, instance, usage, considered, now) {
                     self.usage.insert(tenant.clone(), usage);
                 }
@@ -333,26 +348,26 @@ impl Partition {
             Some(row) => Some(row.clone()),
             None => self.parts.store.journal_row(self.id, tenant, instance)?,
         };
-        let removed_at = considered.after.is_none().then_some(now);
-        self.open.overlay.pages.add(tenant, instance, stored, entries, removed_at);
+        let removed = considered.after.is_none().then(|| (now, considered.before.clone()));
+        self.open.overlay.pages.add(tenant, instance, stored, entries, removed);
         Ok(())
     }
 
     /// The verdict on a command that was accepted before, or that is too old for anybody to know.
-    fn known(&self, envelope: &Envelope, now: Timestamp) -> Result<Option<Verdict>, StepError> {
-        let key = keys::dedup(self.id, &envelope.tenant, envelope.command_id);
-        let remembered = overlays(&self.open, &self.committing).find_map(|overlay| overlay.remembered(&key));
-        let accepted = match remembered {
-            Some(accepted) => Some(accepted),
-            None => self.parts.store.accepted(&key)?,
-        };
-        if let Some(accepted) = accepted {
+    fn known(&mut self, envelope: &Envelope, now: Timestamp) -> Result<Option<Verdict>, StepError> {
+        if let Some(accepted) = self.accepted(&kept::key(self.id, envelope))? {
             CommandDecided { command: &CommandOrigin::of(envelope), result: "repeated" }.emit(&self.parts.metrics);
             return Ok(Some(Ok(Accepted { instance: accepted.instance, repeated: true })));
         }
         if now - envelope.issued_at >= DEDUP_WINDOW {
             let message = "issued_at: the command is more than 24 hours old and is not carried out any more.";
             return Ok(Some(Err(Rejection::invalid(message))));
+        }
+        if envelope.answer.is_some()
+            && let Err(rejection) = self.room_for_answer(&envelope.tenant)?
+        {
+            CommandDecided { command: &CommandOrigin::of(envelope), result: "over_limit" }.emit(&self.parts.metrics);
+            return Ok(Some(Err(rejection)));
         }
         Ok(None)
     }

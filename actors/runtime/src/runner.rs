@@ -21,12 +21,13 @@ use coffer_ports::{
     telemetry::Happening,
     transport::Incoming,
 };
+use coffer_protocol::question::Question;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     clock::Clock,
     dispatcher::{Dispatcher, Ownership},
-    link::{LinkParts, Links},
+    link::{Answered, LinkParts, Links},
     nodes::Name,
     partition::{Accepted, Item, Partition, Parts, StepError, Stepped},
     store::{
@@ -67,6 +68,13 @@ pub enum Message {
         instance: InstanceId,
         command: CommandId,
         ended: oneshot::Sender<Result<(), String>>,
+    },
+    /// A question to an agent, which changes nothing.
+    Ask {
+        tenant: TenantId,
+        instance: InstanceId,
+        question: Question,
+        answer: oneshot::Sender<Answered>,
     },
     /// Ends the loop after what is before it in the inbox.
     Stop,
@@ -280,6 +288,9 @@ impl Runner {
             Message::Telemetry(record) => work.add_all(self.links.receive(&record, now)),
             Message::Reconnected => self.links.reconnected(now),
             Message::Watch { tenant, instance, command, ended } => self.watch(&tenant, instance, command, ended),
+            Message::Ask { tenant, instance, question, answer } => {
+                self.links.ask((&tenant, instance), question, answer, now);
+            }
             Message::Stop => self.is_stopping = true,
         }
     }

@@ -2,6 +2,8 @@
 
 mod epochs;
 pub(crate) mod intake;
+mod questions;
+mod removed;
 mod topics;
 
 use std::{sync::Arc, time::Duration};
@@ -13,7 +15,7 @@ use coffer_domain::{
     configuration::Group,
     ids::{CommandId, GroupId, InstanceId, TenantId},
     instance::InstanceView,
-    quota::{Limits, Usage},
+    quota::{Limits, TenantLimits, Usage},
     rejection::{Rejection, RejectionKind},
     time::{MINUTE, Millis, SECOND, Timestamp},
 };
@@ -50,7 +52,7 @@ use crate::{
     replicated_log::{self, ReplicatedLog},
     room_watch,
     runner::{Message, RunnerError, RunnerParts},
-    store::{Journal, Store, StoreError, room::Standing},
+    store::{Journal, Store, StoreError, keys, room::Standing, rows::AcceptedRow},
     telemetry::ReadFailed,
     vault::Vault,
 };
@@ -437,6 +439,16 @@ impl Runtime {
         limit: usize,
     ) -> Result<Vec<Group>, StoreError> {
         self.told(self.store.groups_after(partition_of(tenant), tenant, marker, limit))
+    }
+
+    /// What is kept for whoever sends the request again that this command is of.
+    pub fn kept(&self, tenant: &TenantId, command: CommandId) -> Result<Option<AcceptedRow>, StoreError> {
+        self.told(self.store.accepted(&keys::kept(partition_of(tenant), tenant, command)))
+    }
+
+    /// What was set for a tenant alone; nothing for one that has the limits of everybody.
+    pub fn limits(&self, tenant: &TenantId) -> Result<Option<TenantLimits>, StoreError> {
+        self.told(self.store.limits(partition_of(tenant), tenant))
     }
 
     pub fn usage(&self, tenant: &TenantId) -> Result<Usage, StoreError> {

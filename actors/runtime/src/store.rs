@@ -7,6 +7,8 @@ pub mod follows;
 mod groups;
 mod journal;
 pub mod keys;
+mod limits;
+mod removed;
 pub mod room;
 pub mod rows;
 pub mod snapshot;
@@ -30,6 +32,7 @@ use rocksdb::{
 
 use crate::timers::OwnedTimer;
 pub use journal::Journal;
+pub use removed::Removed;
 use room::Room;
 
 /// Memory that RocksDB may hold in unflushed rows, over all column families, in bytes.
@@ -225,6 +228,22 @@ impl Store {
     /// When and for which instance a command was accepted.
     pub fn accepted(&self, key: &[u8]) -> Result<Option<rows::AcceptedRow>, StoreError> {
         self.row(Space::Dedup, key)
+    }
+
+    /// How many answers are kept of a tenant, `limit` at most.
+    pub fn count_kept(&self, partition: u32, tenant: &TenantId, limit: usize) -> Result<usize, StoreError> {
+        let prefix = keys::kept_of(partition, tenant);
+        let mut options = ReadOptions::default();
+        options.set_iterate_range(PrefixRange(prefix.clone()));
+        let mut rows = self.db.raw_iterator_cf_opt(self.family(Space::Dedup), options);
+        rows.seek(prefix);
+        let mut count = 0;
+        while count < limit && rows.valid() {
+            count += 1;
+            rows.next();
+        }
+        rows.status()?;
+        Ok(count)
     }
 
     /// Keys of dedup rows older than `before`, at most `limit`.

@@ -21,6 +21,7 @@ pub const HAPPENINGS: &[&str] = &[
     OperationStarted::NAME,
     OperationEnded::NAME,
     LeftBehind::NAME,
+    QuotaSet::NAME,
     EffectEnded::NAME,
     CommitRefused::NAME,
     CommitUncertain::NAME,

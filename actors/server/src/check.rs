@@ -7,10 +7,11 @@ use std::{collections::BTreeMap, path::Path};
 
 use coffer_domain::{
     ids::InstanceId,
-    instance::{Instance, state::AgentContact, view},
+    instance::{Instance, state::AgentContact},
 };
 use coffer_local::inventory::{Belongings, Inventory, inventory};
 use coffer_ports::log::{Batch, Space};
+use coffer_protocol::report::EngineState;
 use coffer_runtime::{
     check::{self, Parts, Problem, Seen, check_rows},
     runtime::PARTITIONS,
@@ -103,7 +104,7 @@ pub fn all(store: &Store, vault: Option<&Vault>, root: &Path, place: &str) -> Re
             findings.push(explain(&problem, place));
         }
     }
-    for state in after.values().filter(|state| is_at_rest(&state.id) && view::status(state) == view::Status::Active) {
+    for state in after.values().filter(|state| is_at_rest(&state.id) && !state.broken) {
         findings.extend(alive(state, seen.instances.get(&state.id.to_string()), root));
     }
     findings.extend(processes(&seen, !after.is_empty()));
@@ -181,7 +182,7 @@ fn parts_of(seen: &Inventory) -> (Seen, Vec<Finding>) {
     (parts, shared)
 }
 
-/// Whether the processes of an instance that is ACTIVE are there.
+/// Whether the processes of an instance that is in use are there.
 fn alive(state: &Instance, belongings: Option<&Belongings>, root: &Path) -> Vec<Finding> {
     // What lacks its server altogether is told elsewhere.
     let Some((belongings, server)) = belongings.and_then(|found| Some((found, found.server.as_ref()?))) else {
@@ -199,7 +200,9 @@ fn alive(state: &Instance, belongings: Option<&Belongings>, root: &Path) -> Vec<
     if !server.has_agent {
         let what = format!("the agent of {id} does not run; its supervisor starts it again within seconds");
         findings.push(Finding::new("guest.no_agent", what, look.clone()));
-    } else if !belongings.processes.iter().any(|(_, command)| !command.contains(AGENT)) {
+    } else if state.health.engine != EngineState::Stopped
+        && !belongings.processes.iter().any(|(_, command)| !command.contains(AGENT))
+    {
         let what = format!("the engine of {id} does not run; its agent starts it again with growing pauses");
         findings.push(Finding::new("guest.no_engine", what, look.clone()));
     }

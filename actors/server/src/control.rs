@@ -1,5 +1,7 @@
 //! What the REST shim asks, answered by the runtime.
 
+mod questions;
+
 use std::{
     sync::{
         Arc,
@@ -14,15 +16,25 @@ use coffer_domain::{
     command::Envelope,
     configuration::Group,
     ids::{CommandId, GroupId, InstanceId, TenantId},
-    instance::InstanceView,
+    instance::{InstanceView, view},
     quota::{Limits, Usage},
     rejection::Rejection,
     sealed::{Sealed, ServerKey},
     time::Timestamp,
 };
 use coffer_protocol::secret::Secret;
-use coffer_rest::control::{ControlPlane, Journal, Unavailable};
-use coffer_runtime::{clock::Clock, runtime::Runtime, store::StoreError, vault::Vault};
+use coffer_rest::control::{
+    ControlPlane, Journal, Kept, Made, Question, Removed, Taken, Told, Unanswered, Unavailable,
+};
+use coffer_runtime::{
+    clock::Clock,
+    runtime::Runtime,
+    store::{
+        self, StoreError,
+        rows::{self, AcceptedRow},
+    },
+    vault::Vault,
+};
 
 /// The number of an instance's first server.
 const FIRST_SERVER: u32 = 1;
@@ -38,9 +50,24 @@ pub struct Control {
 
 #[async_trait]
 impl ControlPlane for Control {
-    async fn submit(&self, envelope: Envelope) -> Result<(), Rejection> {
-        self.runtime.submit(envelope).await?;
-        Ok(())
+    async fn submit(&self, envelope: Envelope) -> Result<Taken, Rejection> {
+        let accepted = self.runtime.submit(envelope).await?;
+        Ok(if accepted.repeated { Taken::Before } else { Taken::Now })
+    }
+
+    fn kept(&self, tenant: &TenantId, command: CommandId) -> Result<Option<Kept>, Unavailable> {
+        let row = self.runtime.kept(tenant, command).map_err(unavailable)?;
+        let Some(AcceptedRow { instance, kept: Some(kept), .. }) = row else { return Ok(None) };
+        let rows::Kept { answer, made, failure } = *kept;
+        let answer = self.vault.open_password(&answer, &command.to_string()).map_err(|error| {
+            tracing::error!(%command, %error, "what was answered cannot be opened");
+            Unavailable("The first answer to this request cannot be read now.".into())
+        })?;
+        let made = made.map(|made| match made {
+            rows::Made::Instance(instance) => Made::Instance(Box::new(view::view(&instance))),
+            rows::Made::Group(group) => Made::Group(group),
+        });
+        Ok(Some(Kept { answer: answer.expose().to_owned(), instance, made, failure }))
     }
 
     async fn settled(
@@ -59,6 +86,16 @@ impl ControlPlane for Control {
             None => self.runtime.everyone_fresh().await,
         };
         fresh.map_err(|reason| Unavailable(format!("What is stored cannot be shown now: {reason}.")))
+    }
+
+    async fn ask(
+        &self,
+        tenant: &TenantId,
+        instance: InstanceId,
+        question: Question,
+        limit: Duration,
+    ) -> Result<Told, Unanswered> {
+        questions::ask(&self.runtime, tenant, instance, question, limit).await
     }
 
     fn instance(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<InstanceView>, Unavailable> {
@@ -90,6 +127,20 @@ impl ControlPlane for Control {
         self.runtime.owner(id).map_err(unavailable)
     }
 
+    fn removed_after(
+        &self,
+        after: Option<&(TenantId, Timestamp, InstanceId)>,
+        limit: usize,
+    ) -> Result<Vec<Removed>, Unavailable> {
+        let removed = self.runtime.removed_after(after, limit).map_err(unavailable)?;
+        Ok(removed.into_iter().map(|store::Removed { at, last }| Removed { at, last }).collect())
+    }
+
+    fn removed(&self, id: InstanceId) -> Result<Option<Removed>, Unavailable> {
+        let removed = self.runtime.removed(id).map_err(unavailable)?;
+        Ok(removed.map(|store::Removed { at, last }| Removed { at, last }))
+    }
+
     fn journal(
         &self,
         tenant: &TenantId,
@@ -113,8 +164,9 @@ impl ControlPlane for Control {
         self.runtime.usage(tenant).map_err(unavailable)
     }
 
-    fn limits(&self, _tenant: &TenantId) -> Limits {
-        (*self.limits).clone()
+    fn limits(&self, tenant: &TenantId) -> Result<Limits, Unavailable> {
+        let own = self.runtime.limits(tenant).map_err(unavailable)?;
+        Ok(own.map_or_else(|| (*self.limits).clone(), |own| own.limits.over(&self.limits)))
     }
 
     fn catalogue(&self) -> Arc<Catalogue> {

@@ -51,6 +51,8 @@ pub struct Disk {
     epoch: u64,
     journal: BTreeMap<String, Record>,
     pub is_prepared: bool,
+    /// Its engine is not to run until it is told to.
+    pub is_stopped: bool,
     /// The volume's own size.
     pub size_gib: u32,
     /// What the engine is sized for.
@@ -187,7 +189,9 @@ impl Guest {
         let sequence = u64::try_from(desk.now()).unwrap_or(0) * 1000;
         self.process = Some(Process { sequence, ..Process::default() });
         desk.tell(&self.name, format_args!("starts"));
-        if disk.is_prepared && self.engine != EngineState::Running {
+        if disk.is_stopped {
+            self.engine = EngineState::Stopped;
+        } else if disk.is_prepared && self.engine != EngineState::Running {
             self.engine = EngineState::Starting;
             self.later(desk, SECOND, Timer::EngineUp);
         }
@@ -233,6 +237,7 @@ impl Guest {
             Timer::Beat(number) if number == process.beat => self.beat(disk, desk),
             Timer::Enrol(_) | Timer::Beat(_) => Vec::new(),
             Timer::Executed => self.executed(disk, desk),
+            Timer::EngineUp if disk.is_stopped => Vec::new(),
             Timer::EngineUp => {
                 self.engine = EngineState::Running;
                 desk.tell(&self.name, format_args!("its engine is up"));

@@ -138,6 +138,7 @@ fn asked_by(kind: OperationKind) -> Option<Wish> {
         OperationKind::Create | OperationKind::CleanUp | OperationKind::Reset => None,
         OperationKind::Delete => Some(Wish::Delete),
         OperationKind::Restart => Some(Wish::Restart),
+        OperationKind::Stop => Some(Wish::Stop),
         OperationKind::ResizeVolume | OperationKind::UndoResizeVolume => Some(Wish::ResizeVolume),
         OperationKind::ResizeFlavor | OperationKind::UndoResizeFlavor => Some(Wish::ResizeFlavor),
     }

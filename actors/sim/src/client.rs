@@ -4,9 +4,14 @@ use std::collections::BTreeSet;
 
 use coffer_domain::{
     catalogue::{Catalogue, Datastore, DatastoreVersion, Flavor},
-    command::{Access, Command, Create, ENVELOPE_VERSION, Envelope, NewDatabase, NewPassword, NewUser, UserChange},
-    ids::{CommandId, InstanceId, TenantId},
-    quota::Limits,
+    command::{
+        Access, Command, Create, ENVELOPE_VERSION, Envelope, NewConfiguration, NewDatabase, NewPassword, NewUser,
+        UserChange,
+    },
+    configuration::{Value, Values},
+    ids::{CommandId, GroupId, InstanceId, TenantId},
+    quota::{Limit, Limits, OwnLimits},
+    sealed::Sealed,
     time::Timestamp,
 };
 use coffer_protocol::secret::Secret;
@@ -20,6 +25,8 @@ pub const LIMITS: Limits =
     Limits { instances: Some(3), volume_gib: Some(8), memory_mib: Some(2560), backups: Some(0), max_volume_gib: 4 };
 /// Instances that a client has in mind at a time: one more than it may have.
 const WANTED: usize = 4;
+/// Configuration groups of a client at most.
+const GROUPS: usize = 3;
 const NAMES: [&str; 3] = ["shop", "stock", "staff"];
 /// The flavors, and how much memory they have.
 const FLAVORS: [(&str, u64); 2] = [("1", 512), ("2", 1536)];
@@ -33,6 +40,7 @@ pub enum Wish {
     Create,
     Delete,
     Restart,
+    Stop,
     ResizeVolume,
     ResizeFlavor,
     CreateDatabases,
@@ -52,13 +60,15 @@ pub struct Client {
     pub partition: u32,
     /// Those that it has ordered and not asked to delete.
     instances: Vec<InstanceId>,
+    /// Configuration groups that it has asked for.
+    groups: Vec<GroupId>,
     creates: usize,
 }
 
 impl Client {
     pub fn new(number: usize, partition: u32) -> Self {
         let tenant = TenantId(format!("9f0c1ad6b2d84a5c8d4cc45f6c1d7a{number:02x}"));
-        Self { tenant, partition, instances: Vec::new(), creates: 0 }
+        Self { tenant, partition, instances: Vec::new(), groups: Vec::new(), creates: 0 }
     }
 
     /// Something to ask for, if anything comes to mind.
@@ -71,6 +81,9 @@ impl Client {
             let is_filled = dice.chance(500);
             return Some(self.envelope(instance, self.create(instance, is_filled, vault, dice), now, dice));
         }
+        if dice.chance(120) {
+            return self.think_of_all(now, dice);
+        }
         let instance = *dice.pick(&self.instances)?;
         let name = (*dice.pick(&NAMES)?).to_owned();
         let command = match dice.below(100) {
@@ -78,19 +91,54 @@ impl Client {
                 self.forget(instance);
                 Command::Delete
             }
-            10..16 => Command::Restart,
+            10..15 => Command::Restart,
+            15 => Command::Stop,
             16..23 => Command::ResizeVolume { volume_gib: size(dice) },
             23..30 => Command::ResizeFlavor { flavor: flavor(dice) },
             30..45 => Command::CreateDatabases { databases: vec![database(&name)] },
             45..54 => Command::DropDatabase { name },
             54..66 => Command::CreateUsers { users: vec![user(&name, &[], instance, vault)] },
             66..73 => Command::DropUser { name, host: "%".into() },
-            73..91 => change_of_accounts(name, instance, vault, dice)?,
+            73..90 => change_of_accounts(name, instance, vault, dice)?,
+            90 => Command::DetachConfiguration,
             91..93 => Command::Rename { name: format!("db-{name}") },
             93..97 => Command::ResetStatus { force_delete: false },
             _ => Command::ResetStatus { force_delete: true },
         };
         Some(self.envelope(instance, command, now, dice))
+    }
+
+    /// Something about configuration groups, or about what the tenant may have.
+    fn think_of_all(&mut self, now: Timestamp, dice: &mut Dice) -> Option<Envelope> {
+        if dice.chance(250) {
+            let limits = OwnLimits { instances: Some(Limit::AtMost(1 + dice.below(3))), ..OwnLimits::default() };
+            return Some(self.envelope(InstanceId(Uuid::nil()), Command::SetQuota { limits }, now, dice));
+        }
+        let group = match dice.pick(&self.groups).copied() {
+            Some(group) if self.groups.len() == GROUPS || dice.chance(800) => group,
+            _ => {
+                let group = GroupId(dice.uuid());
+                self.groups.push(group);
+                let name = format!("group-{}", self.groups.len());
+                let values = values(dice);
+                let order = NewConfiguration { name, description: None, datastore_version: None, values };
+                let command = Command::CreateConfiguration(Box::new(order));
+                return Some(self.envelope(InstanceId(group.0), command, now, dice));
+            }
+        };
+        let command = match dice.below(10) {
+            0..5 => {
+                let instance = *dice.pick(&self.instances)?;
+                return Some(self.envelope(instance, Command::AttachConfiguration { group }, now, dice));
+            }
+            5..8 => Command::PatchConfiguration { values: values(dice) },
+            8 => Command::ReplaceConfiguration { name: None, description: None, values: Some(values(dice)) },
+            _ => {
+                self.groups.retain(|other| *other != group);
+                Command::DeleteConfiguration
+            }
+        };
+        Some(self.envelope(InstanceId(group.0), command, now, dice))
     }
 
     /// Puts a wish into words. What is to be dropped was ordered with the instance.
@@ -106,6 +154,7 @@ impl Client {
             Wish::ResizeFlavor => Command::ResizeFlavor { flavor: FLAVORS[1].0.into() },
             Wish::Delete => Command::Delete,
             Wish::Restart => Command::Restart,
+            Wish::Stop => Command::Stop,
             Wish::CreateDatabases => Command::CreateDatabases { databases: vec![database("stock")] },
             Wish::DropDatabase => Command::DropDatabase { name: "shop".into() },
             Wish::CreateUsers => Command::CreateUsers { users: vec![user("waiter", &["shop"], instance, vault)] },
@@ -137,6 +186,12 @@ impl Client {
 
     fn envelope(&self, instance: InstanceId, command: Command, now: Timestamp, dice: &mut Dice) -> Envelope {
         let command_id = CommandId(dice.uuid());
+        // Some come with a key under which they may be sent again.
+        let answer = dice.chance(300).then(|| Sealed {
+            key_id: "simulated".into(),
+            context: command_id.to_string(),
+            bytes: command_id.to_string().into_bytes(),
+        });
         Envelope {
             version: ENVELOPE_VERSION,
             command_id,
@@ -146,6 +201,7 @@ impl Client {
             issued_at: now,
             instance,
             command,
+            answer,
         }
     }
 
@@ -172,6 +228,13 @@ impl Client {
             server_key: Some(vault.new_server_key(instance, 1)),
         }))
     }
+}
+
+fn values(dice: &mut Dice) -> Values {
+    let number = |number: u64| Value::Number(number.into());
+    let connections = ("max_connections".to_owned(), number(100 + dice.below(5)));
+    let packet = ("max_allowed_packet".to_owned(), number((1 + dice.below(3)) << 20));
+    if dice.chance(500) { Values::from([connections]) } else { Values::from([connections, packet]) }
 }
 
 /// Something about a user's rights, name or password, or about root.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use coffer_domain::{
     command::{Command, Envelope},
-    ids::{CommandId, InstanceId},
+    ids::{CommandId, InstanceId, TenantId},
     instance::{
         Instance,
         state::{OperationKind, Presence, Task, TaskKind},
@@ -129,9 +129,12 @@ impl Ledger {
             let state = states.get(&instance).map(|(_, state)| state);
             let is_removed = self.removed.contains(&instance);
             let is_kept = match order.envelope.command {
+                // What came of them is looked at by itself: a later one may have undone it.
+                ref command if command.is_of_group() || command.is_of_tenant() => true,
+                Command::AttachConfiguration { .. } | Command::DetachConfiguration => true,
                 Command::Create(_) => state.is_some() || is_removed,
                 Command::Delete => is_removed || state.is_some_and(|state| state.broken && state.fault.is_some()),
-                Command::Restart | Command::ResetStatus { .. } | Command::ResizeFlavor { .. } => true,
+                Command::Restart | Command::Stop | Command::ResetStatus { .. } | Command::ResizeFlavor { .. } => true,
                 Command::Rename { .. } => state.is_none_or(|state| self.is_name_ordered(state)),
                 Command::ResizeVolume { volume_gib } => {
                     is_removed || state.is_some_and(|state| state.volume_gib >= volume_gib || state.fault.is_some())
@@ -148,6 +151,12 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// The tenant's commands that were accepted, as far as their client knows.
+    pub fn accepted_of(&self, tenant: &TenantId) -> impl Iterator<Item = &Command> {
+        let own = self.orders.values().filter(move |order| order.is_accepted && order.envelope.tenant == *tenant);
+        own.map(|order| &order.envelope.command)
     }
 
     fn is_name_ordered(&self, state: &Instance) -> bool {

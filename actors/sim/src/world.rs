@@ -2,6 +2,7 @@
 
 mod clients;
 mod commits;
+mod promises;
 mod rest;
 mod script;
 mod written;

@@ -47,6 +47,7 @@ fn every_kind_of_operation_is_gone_through() {
             OperationKind::ResizeFlavor => 6,
             OperationKind::UndoResizeVolume => 7,
             OperationKind::UndoResizeFlavor => 8,
+            OperationKind::Stop => 9,
         };
         assert_eq!(known, position);
     }
@@ -72,9 +73,11 @@ fn check(case: &Case, ending: &Ending) -> Result<(), String> {
     let fault = fault.flatten();
     if case.can_succeed() {
         let is_delete = matches!(case.target, Target::Interrupted(_) | Target::Step(OperationKind::Delete, _));
+        let is_stop = matches!(case.target, Target::Step(OperationKind::Stop, _));
         return match (is_delete, status) {
             (true, None) => Ok(()),
-            (false, Some(Status::Active)) if fault.is_none() => Ok(()),
+            (false, Some(Status::Active)) if fault.is_none() && !is_stop => Ok(()),
+            (false, Some(Status::Shutdown)) if fault.is_none() && is_stop => Ok(()),
             _ => Err("what was asked for did not come about".into()),
         };
     }
@@ -130,6 +133,7 @@ fn in_plain_words(step: Step) -> &'static str {
         Step::ResizeServer | Step::RestoreServer => "server",
         Step::PrepareDatabase
         | Step::RestartEngine
+        | Step::StopEngine
         | Step::GrowFilesystem
         | Step::ResizeEngine
         | Step::RestoreEngine => "database server",

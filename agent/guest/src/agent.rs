@@ -3,7 +3,12 @@
 use std::{io, path::Path, sync::Arc, time::Duration};
 
 use coffer_ports::transport::{Delivery, Start, Transport};
-use coffer_protocol::{VERSION, boot::FirstBoot, command::ToAgent, topics};
+use coffer_protocol::{
+    VERSION,
+    boot::FirstBoot,
+    command::{AgentCommand, ToAgent},
+    topics,
+};
 use tokio::{sync::mpsc, task::JoinSet, time::sleep};
 
 use crate::{
@@ -14,6 +19,7 @@ use crate::{
     journal::Journal,
     metrics::Collector,
     outbox::{Outbox, now_ms},
+    questions::Questions,
     reporter::{Reporter, Session},
     supervisor::{Pace, Supervisor},
     volume::{Volume, VolumeError},
@@ -73,12 +79,14 @@ impl Agent {
         let collector = Collector::new(volume, Arc::clone(&supervisor));
         let reporter =
             Reporter::new(Arc::clone(&session), Arc::clone(&outbox), Arc::clone(&datastore), &supervisor, collector);
+        let questions = Questions::new(Arc::clone(&supervisor), Arc::clone(&outbox), Arc::clone(&session));
         let (intake, executor) = executor::new(journal, identity, datastore, supervisor, outbox, Arc::clone(&session));
         let mut tasks = JoinSet::new();
         tasks.spawn(reporter.run());
         tasks.spawn(executor.run());
 
-        tasks.spawn(listen(transport, topics::agents(&boot.cell), inbox, session, intake));
+        let hears = Hears { session, intake, questions };
+        tasks.spawn(listen(transport, topics::agents(&boot.cell), inbox, hears));
         match tasks.join_next().await {
             Some(Err(error)) => io::Error::other(error),
             Some(Ok(())) | None => io::Error::other("a task of the agent has ended"),
@@ -87,19 +95,19 @@ impl Agent {
 }
 
 /// Reads the agent's topic for ever; never waits for what a message asks for.
-async fn listen(transport: Arc<dyn Transport>, topic: String, mut inbox: Inbox, session: Arc<Session>, intake: Intake) {
+async fn listen(transport: Arc<dyn Transport>, topic: String, mut inbox: Inbox, hears: Hears) {
     let topics = [topic];
     loop {
         let mut deliveries = subscribe(transport.as_ref(), &topics).await;
         // Only now: the answer would be missed before.
-        session.enrol();
+        hears.session.enrol();
         while let Some(delivery) = deliveries.recv().await {
             match delivery {
-                Delivery::Reconnected => session.enrol(),
+                Delivery::Reconnected => hears.session.enrol(),
                 Delivery::Begun { .. } => {}
                 Delivery::Record(record) => {
                     if let Some(opened) = inbox.receive(&record) {
-                        dispatch(opened, &session, &intake);
+                        hears.dispatch(opened);
                     }
                 }
             }
@@ -118,12 +126,24 @@ async fn subscribe(transport: &dyn Transport, topics: &[String]) -> mpsc::Receiv
     }
 }
 
-fn dispatch(opened: Opened, session: &Session, intake: &Intake) {
-    match opened {
-        Opened::Message(ToAgent::Challenge { session: id }) => session.open(id),
-        Opened::Message(ToAgent::Command { command_id, issued_at_ms, converge, command }) => {
-            intake.take(Order { command_id, issued_at_ms, converge, command });
+/// Those that messages are for.
+struct Hears {
+    session: Arc<Session>,
+    intake: Intake,
+    questions: Questions,
+}
+
+impl Hears {
+    fn dispatch(&self, opened: Opened) {
+        match opened {
+            Opened::Message(ToAgent::Challenge { session: id }) => self.session.open(id),
+            Opened::Message(ToAgent::Command { command_id, command: AgentCommand::Tell { question }, .. }) => {
+                self.questions.take(command_id, question);
+            }
+            Opened::Message(ToAgent::Command { command_id, issued_at_ms, converge, command }) => {
+                self.intake.take(Order { command_id, issued_at_ms, converge, command });
+            }
+            Opened::Unknown { command_id } => self.intake.refuse_unknown(command_id),
         }
-        Opened::Unknown { command_id } => intake.refuse_unknown(command_id),
     }
 }

@@ -233,12 +233,14 @@ impl Executor {
             }
             AgentCommand::Prepare(_)
             | AgentCommand::Restart
+            | AgentCommand::Stop
             | AgentCommand::Resize { .. }
             | AgentCommand::GrowVolume { .. }
             | AgentCommand::EnableRoot { .. }
             | AgentCommand::DisableRoot
             | AgentCommand::Configure(_)
-            | AgentCommand::Rotate { .. } => Ok(()),
+            | AgentCommand::Rotate { .. }
+            | AgentCommand::Tell { .. } => Ok(()),
         }
     }
 
@@ -266,6 +268,7 @@ impl Executor {
                 self.datastore.create_users(&prepare.users).await
             }
             AgentCommand::Restart => self.supervisor.restart().await,
+            AgentCommand::Stop => self.supervisor.stop().await,
             AgentCommand::Resize { memory_mib, vcpus } => self.supervisor.resize(*memory_mib, *vcpus).await,
             AgentCommand::GrowVolume { volume_gib } => self.supervisor.grow_volume(*volume_gib).await,
             AgentCommand::CreateDatabases { databases } => self.datastore.create_databases(databases).await,
@@ -280,6 +283,7 @@ impl Executor {
             AgentCommand::ChangePasswords { users } => self.datastore.change_passwords(users).await,
             AgentCommand::Configure(Configure { number, values }) => self.supervisor.configure(*number, values).await,
             AgentCommand::Rotate { .. } => Err(failure::agent_failed("a rotation is not the engine's matter")),
+            AgentCommand::Tell { .. } => Err(failure::agent_failed("a question is not to be executed")),
         }
     }
 

@@ -20,6 +20,7 @@ pub mod inbox;
 pub mod journal;
 pub mod metrics;
 pub mod outbox;
+pub mod questions;
 pub mod reporter;
 pub mod supervisor;
 pub mod volume;

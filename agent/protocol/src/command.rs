@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{seal::Key, secret::Secret};
+use crate::{question::Question, seal::Key, secret::Secret};
 
 /// A message to an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub enum AgentCommand {
     Prepare(Prepare),
     /// Stop the engine in an orderly way and start it again.
     Restart,
+    /// Stop the engine in an orderly way. It stays stopped, also when the agent is started anew, until it is restarted, resized
+    /// or prepared.
+    Stop,
     /// Size the engine for this much memory and so many processors, and start it anew in an orderly way. Its data stay.
     Resize {
         memory_mib: u64,
@@ -89,6 +92,11 @@ pub enum AgentCommand {
         key_id: String,
         key: Key,
     },
+    /// Answer with [`crate::report::Report::Answer`], at once: nothing changes, and nothing is recorded. The answer is sent
+    /// once; an agent that does not know the verb answers as to any other.
+    Tell {
+        question: Question,
+    },
 }
 
 impl AgentCommand {
@@ -97,6 +105,7 @@ impl AgentCommand {
         match self {
             Self::Prepare(_) => "prepare",
             Self::Restart => "restart",
+            Self::Stop => "stop",
             Self::Resize { .. } => "resize",
             Self::GrowVolume { .. } => "grow_volume",
             Self::CreateDatabases { .. } => "create_databases",
@@ -111,6 +120,7 @@ impl AgentCommand {
             Self::ChangePasswords { .. } => "change_passwords",
             Self::Configure(_) => "configure",
             Self::Rotate { .. } => "rotate",
+            Self::Tell { .. } => "tell",
         }
     }
 }

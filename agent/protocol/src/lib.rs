@@ -3,6 +3,7 @@
 //! * [`boot`] – what a guest is handed once, at first boot;
 //! * [`command`] – what the control plane asks of an agent;
 //! * [`defaults`] – what an engine is given when nobody says otherwise;
+//! * [`question`] – what an agent can be asked that changes nothing;
 //! * [`report`] – what an agent tells the control plane;
 //! * [`seal`] – how each message is sealed, so that a guest can neither read nor forge another's;
 //! * [`topics`] – topic names, keys and the partitioner that both sides must agree on;
@@ -14,6 +15,7 @@
 pub mod boot;
 pub mod command;
 pub mod defaults;
+pub mod question;
 pub mod report;
 pub mod seal;
 pub mod secret;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::question::Answer;
+
 /// A message of an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FromAgent {
@@ -27,6 +29,8 @@ pub enum Report {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         restart_required: bool,
     },
+    /// To [`crate::command::AgentCommand::Tell`].
+    Answer { command_id: String, answer: Answer },
 }
 
 /// Seconds between two heartbeats of a healthy agent.

@@ -104,6 +104,8 @@ pub enum AgentVerb {
         values: BTreeMap<String, String>,
     },
     Restart,
+    /// Stop the engine until it is told to start.
+    Stop,
     /// Size the engine for this much, and start it anew.
     Resize {
         memory_mib: u64,

@@ -213,6 +213,7 @@ fn details(command: &Command) -> String {
         Command::ResetStatus { force_delete: false }
         | Command::Delete
         | Command::Restart
+        | Command::Stop
         | Command::EnableRoot { .. }
         | Command::DisableRoot
         | Command::DetachConfiguration
@@ -220,7 +221,8 @@ fn details(command: &Command) -> String {
         | Command::CreateConfiguration(_)
         | Command::PatchConfiguration { .. }
         | Command::ReplaceConfiguration { .. }
-        | Command::DeleteConfiguration => String::new(),
+        | Command::DeleteConfiguration
+        | Command::SetQuota { .. } => String::new(),
     }
 }
 

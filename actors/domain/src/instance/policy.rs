@@ -52,6 +52,8 @@ pub fn of(step: Step) -> Policy {
         Step::PrepareDatabase => Policy { deadline: 5 * MINUTE, attempts: 3 },
         // Replaying a large redo log is slow and must not be cut short.
         Step::RestartEngine => Policy { deadline: 5 * MINUTE, attempts: 2 },
+        // The agent kills an engine that does not stop within a minute.
+        Step::StopEngine => Policy { deadline: 2 * MINUTE, attempts: 3 },
         Step::GrowVolume => Policy { deadline: 2 * MINUTE, attempts: 5 },
         Step::MeasureVolume => Policy { deadline: 30 * SECOND, attempts: 8 },
         Step::GrowFilesystem => Policy { deadline: 2 * MINUTE, attempts: 3 },

@@ -164,6 +164,7 @@ pub enum OperationKind {
     Create,
     Delete,
     Restart,
+    Stop,
     /// Takes away what a failed create has left; ends in ERROR.
     CleanUp,
     /// Waits for what an abandoned operation has under way outside. Nothing is made or taken away.

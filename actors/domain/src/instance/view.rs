@@ -21,12 +21,12 @@ pub enum Status {
     Resize,
     /// The engine has values that count only once it was started anew.
     RestartRequired,
-    /// Also while deleting.
+    /// The engine was stopped by an operator, or the instance is being deleted.
     Shutdown,
     Error,
 }
 
-/// Trove's `operating_status`; shown as the empty string while a task runs or the server is not ACTIVE.
+/// Trove's `operating_status`; shown as the empty string while a task runs, and of an instance that is not in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum OperatingStatus {
     #[serde(rename = "")]
@@ -88,6 +88,7 @@ pub struct InstanceView {
     pub configuration: Option<AttachedGroup>,
     /// The engine answers, and its agent is heard.
     pub is_serving: bool,
+    pub is_being_deleted: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +156,7 @@ pub fn view(instance: &Instance) -> InstanceView {
         root_last_enabled: instance.root_history.last().cloned(),
         configuration: instance.configuration.group.clone(),
         is_serving: (instance.health.contact, instance.health.engine) == (AgentContact::Heard, EngineState::Running),
+        is_being_deleted: instance.operation.as_ref().is_some_and(|operation| operation.kind == OperationKind::Delete),
     }
 }
 
@@ -162,7 +164,7 @@ pub fn view(instance: &Instance) -> InstanceView {
 pub fn status(instance: &Instance) -> Status {
     match instance.operation.as_ref().map(|operation| operation.kind) {
         Some(OperationKind::Create) => Status::Build,
-        Some(OperationKind::Delete) => Status::Shutdown,
+        Some(OperationKind::Delete | OperationKind::Stop) => Status::Shutdown,
         Some(OperationKind::Restart) => Status::Reboot,
         Some(
             OperationKind::ResizeVolume
@@ -174,13 +176,16 @@ pub fn status(instance: &Instance) -> Status {
         Some(OperationKind::Reset) if !instance.broken => Status::Resize,
         Some(OperationKind::CleanUp | OperationKind::Reset) => Status::Error,
         None if instance.broken => Status::Error,
+        // Nobody else stops an engine for good.
+        None if instance.health.engine == EngineState::Stopped => Status::Shutdown,
         None if instance.restart_required => Status::RestartRequired,
         None => Status::Active,
     }
 }
 
 fn operating_status(instance: &Instance, status: Status) -> OperatingStatus {
-    if status != Status::Active {
+    let is_stopped = status == Status::Shutdown && instance.operation.is_none();
+    if status != Status::Active && !is_stopped {
         return OperatingStatus::Unknown;
     }
     match (instance.health.contact, instance.health.engine) {

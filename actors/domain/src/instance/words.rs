@@ -21,6 +21,9 @@ pub fn operation_failed(operation: &Operation, failure: &Failure) -> String {
         OperationKind::Restart => {
             ("The restart failed", "Ask for it again; if that does not help, tell the operator of this service.")
         }
+        OperationKind::Stop => {
+            ("The database server could not be stopped", "Ask for it again, or restart the instance.")
+        }
         OperationKind::ResizeVolume if operation.step == Step::GrowVolume => {
             ("The volume could not be resized", "It has its old size: ask for the resize again.")
         }
@@ -95,6 +98,7 @@ impl Step {
             Self::AwaitAgent => "its server did not come up",
             Self::PrepareDatabase => "its database server could not be set up",
             Self::RestartEngine => "the database server could not be started again",
+            Self::StopEngine => "the database server goes on, or does not say what it does",
             Self::GrowVolume => "it could not be made larger",
             Self::GrowFilesystem => "the database server has not taken its new size up",
             Self::MeasureVolume => "its size cannot be told",

@@ -19,6 +19,7 @@ pub enum Step {
     /// Has the agent initialise and start the engine, with its first databases and users.
     PrepareDatabase,
     RestartEngine,
+    StopEngine,
     /// Has the volume be at least as large as wanted.
     GrowVolume,
     /// Asks how large the volume is, after a growth of which nobody knows whether it was carried out.
@@ -49,6 +50,7 @@ impl Step {
             Self::AwaitAgent => "await_agent",
             Self::PrepareDatabase => "prepare_database",
             Self::RestartEngine => "restart_engine",
+            Self::StopEngine => "stop_engine",
             Self::GrowVolume => "grow_volume",
             Self::MeasureVolume => "measure_volume",
             Self::GrowFilesystem => "grow_filesystem",
@@ -83,7 +85,7 @@ impl Step {
 
 impl OperationKind {
     /// Every kind there is, for tests that go through all workflows.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Create,
         Self::Delete,
         Self::Restart,
@@ -93,6 +95,7 @@ impl OperationKind {
         Self::ResizeFlavor,
         Self::UndoResizeVolume,
         Self::UndoResizeFlavor,
+        Self::Stop,
     ];
 
     /// Stable name, for crash borders, metrics and logs.
@@ -101,6 +104,7 @@ impl OperationKind {
             Self::Create => "create",
             Self::Delete => "delete",
             Self::Restart => "restart",
+            Self::Stop => "stop",
             Self::CleanUp => "clean_up",
             Self::Reset => "reset",
             Self::ResizeVolume => "resize_volume",
@@ -117,6 +121,7 @@ impl OperationKind {
                 &[Step::EnsureAddress, Step::EnsureVolume, Step::EnsureServer, Step::AwaitAgent, Step::PrepareDatabase]
             }
             Self::Restart => &[Step::RestartEngine],
+            Self::Stop => &[Step::StopEngine],
             Self::Delete | Self::CleanUp => {
                 &[Step::Settle, Step::DeleteServer, Step::DeleteVolume, Step::ReleaseAddress]
             }

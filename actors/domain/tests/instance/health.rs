@@ -16,7 +16,7 @@ fn the_engines_state_becomes_a_word() {
     for (engine, words) in [
         (EngineState::Running, "ACTIVE HEALTHY"),
         (EngineState::Starting, "ACTIVE RESTARTING"),
-        (EngineState::Stopped, "ACTIVE SHUTDOWN"),
+        (EngineState::Stopped, "SHUTDOWN SHUTDOWN"),
         (EngineState::Crashed, "ACTIVE SHUTDOWN"),
         (EngineState::Absent, "ACTIVE SHUTDOWN"),
         (EngineState::Unresponsive, "ACTIVE BLOCKED"),

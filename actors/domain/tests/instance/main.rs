@@ -16,6 +16,7 @@ mod journal;
 mod repair;
 mod resize;
 mod restart;
+mod stop;
 mod stored;
 mod support;
 mod timers;

@@ -14,6 +14,7 @@ use coffer_domain::{
     instance::effect::{
         Action, AgentOrder, AgentVerb, Effect, Failure, Observation, Outcome, Produced, ServerOrder, Timer, TimerId,
     },
+    quota::{Limit, OwnLimits},
     rejection::{Rejection, RejectionKind},
     time::SECOND,
 };
@@ -39,6 +40,7 @@ fn commands() -> Vec<Command> {
         create(),
         Command::Delete,
         Command::Restart,
+        Command::Stop,
         resize_volume(3),
         resize_flavor("2"),
         create_databases("stock"),
@@ -64,12 +66,20 @@ fn commands() -> Vec<Command> {
         Command::PatchConfiguration { values: values(300) },
         Command::ReplaceConfiguration { name: Some("western".into()), description: None, values: None },
         Command::DeleteConfiguration,
+        Command::SetQuota {
+            limits: OwnLimits {
+                instances: Some(Limit::AtMost(5)),
+                memory_mib: Some(Limit::Unlimited),
+                ..OwnLimits::default()
+            },
+        },
     ];
     for sample in &samples {
         match sample {
             Command::Create(_)
             | Command::Delete
             | Command::Restart
+            | Command::Stop
             | Command::ResizeVolume { .. }
             | Command::ResizeFlavor { .. }
             | Command::CreateDatabases { .. }
@@ -89,7 +99,8 @@ fn commands() -> Vec<Command> {
             | Command::CreateConfiguration(_)
             | Command::PatchConfiguration { .. }
             | Command::ReplaceConfiguration { .. }
-            | Command::DeleteConfiguration => {}
+            | Command::DeleteConfiguration
+            | Command::SetQuota { .. } => {}
         }
     }
     samples
@@ -126,6 +137,7 @@ fn envelope(command: Command) -> Envelope {
         issued_at: START,
         instance: instance(1),
         command,
+        answer: None,
     }
 }
 
@@ -134,6 +146,7 @@ fn commands_stand_on_a_topic() {
     let mut samples: Vec<_> = commands().into_iter().map(|command| (command.verb(), envelope(command))).collect();
     samples.push(("create, all given", envelope(Command::Create(Box::new(full_order())))));
     samples.push(("create, least", envelope(Command::Create(Box::new(least_order())))));
+    samples.push(("restart, with an answer", Envelope { answer: Some(password()), ..envelope(Command::Restart) }));
     Samples(samples).check("commands.json");
 }
 
@@ -195,6 +208,7 @@ fn actions() -> Vec<(&'static str, Action)> {
         Action::ReleaseAddress,
         agent(prepare),
         agent(AgentVerb::Restart),
+        agent(AgentVerb::Stop),
         agent(AgentVerb::Resize { memory_mib: 2048, vcpus: 2 }),
         agent(AgentVerb::GrowVolume { volume_gib: 3 }),
         agent(AgentVerb::CreateDatabases { databases: vec![new_database("stock")] }),
@@ -213,6 +227,7 @@ fn actions() -> Vec<(&'static str, Action)> {
         Action::Agent(order) => match order.verb {
             AgentVerb::Prepare { .. } => "agent, prepare",
             AgentVerb::Restart => "agent, restart",
+            AgentVerb::Stop => "agent, stop",
             AgentVerb::Resize { .. } => "agent, resize",
             AgentVerb::GrowVolume { .. } => "agent, grow_volume",
             AgentVerb::CreateDatabases { .. } => "agent, create_databases",

@@ -32,9 +32,10 @@ step/attempt; times count from the input.
 
 ";
 
-const KINDS: [OperationKind; 8] = [
+const KINDS: [OperationKind; 9] = [
     OperationKind::Create,
     OperationKind::Restart,
+    OperationKind::Stop,
     OperationKind::ResizeVolume,
     OperationKind::UndoResizeVolume,
     OperationKind::ResizeFlavor,
@@ -143,6 +144,15 @@ fn situation(instance: Option<&Instance>) -> Situation {
         return (11, Step::Settle, u8::from(instance.delete_is_forced), format!("broken{forced}"));
     }
     let health = words(instance);
+    if let Some(operating) = health.strip_prefix("SHUTDOWN ") {
+        let tasks = if instance.tasks.is_empty() { "" } else { ", with tasks" };
+        return (
+            2,
+            Step::StopEngine,
+            u8::from(!tasks.is_empty()),
+            format!("stopped, {}{tasks}", operating.to_lowercase()),
+        );
+    }
     let health = health.strip_prefix("ACTIVE ").expect("an instance at rest is broken or ACTIVE").to_lowercase();
     match instance.tasks.values().next() {
         None if !instance.resize.is_none() => (2, Step::Settle, 9, format!("active, {health}, its size in doubt")),
@@ -157,7 +167,7 @@ fn situation(instance: Option<&Instance>) -> Situation {
 fn during(instance: &Instance, operation: &Operation) -> Situation {
     let rank = match operation.kind {
         OperationKind::Create => 1,
-        OperationKind::Restart => 3,
+        OperationKind::Restart | OperationKind::Stop => 3,
         OperationKind::ResizeVolume => 4,
         OperationKind::UndoResizeVolume => 5,
         OperationKind::ResizeFlavor => 6,

@@ -59,7 +59,7 @@ pub(crate) async fn act(
 /// `{"volume": {"size": N}}` or `{"flavorRef": F}`.
 fn resize(shim: &Shim, caller: &Caller, node: &Node<'_>) -> Result<Command> {
     if let Some(volume) = node.optional("volume")? {
-        let maximum = shim.control.limits(caller.tenant()).max_volume_gib;
+        let maximum = shim.control.limits(caller.tenant())?.max_volume_gib;
         return Ok(Command::ResizeVolume { volume_gib: order::volume(&volume)?.within(maximum)? });
     }
     Ok(Command::ResizeFlavor { flavor: order::flavor_id(&node.required("flavorRef")?)? })

@@ -2,7 +2,7 @@
 //!
 //! What a body may hold is in [`super::order`]; here its words are resolved against the catalogue.
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use coffer_domain::{
     catalogue::{Catalogue, Datastore, DatastoreVersion},
     command::{Command, Create},
@@ -20,9 +20,10 @@ use crate::{
     bodies::NewInstance,
     body::Body,
     caller::Caller,
-    commands::submit,
+    commands::submit_for,
     datastores::{find, no_version},
     error::{Error, Result},
+    idempotency::Answer,
     random,
     schema::Node,
     users,
@@ -42,7 +43,8 @@ pub(crate) async fn create(shim: Data<Shim>, caller: Caller, body: Body<NewInsta
     }
     let id = InstanceId(random::uuid()?);
     let order = resolve(&shim, &caller, order, id)?;
-    submit(&shim, &caller, id, Command::Create(Box::new(order))).await?;
+    let (command, made) = (Command::Create(Box::new(order)), Answer::empty(StatusCode::OK));
+    submit_for(&shim, &caller, caller.tenant(), id, command, Some(&made)).await?;
     let row = shim.control.shown(caller.tenant(), id)?;
     let row = row.ok_or_else(|| Error::internal(format!("Instance {id} was committed and cannot be read.")))?;
     Ok(json(Render::new(&shim, &caller).one(id, &row)?))
@@ -57,7 +59,7 @@ fn resolve(shim: &Shim, caller: &Caller, order: Order<'_>, id: InstanceId) -> Re
         return Err(Error::bad_request(format!("Resource {} cannot be found.", order.flavor)));
     }
     let volume = order.volume.ok_or_else(|| Error::bad_request("Volume size was not specified."))?;
-    let size_gib = volume.within(shim.control.limits(caller.tenant()).max_volume_gib)?;
+    let size_gib = volume.within(shim.control.limits(caller.tenant())?.max_volume_gib)?;
     let create = Create {
         name: order.name.to_owned(),
         flavor: order.flavor,

@@ -2,6 +2,7 @@
 
 use actix_web::{
     HttpResponse,
+    http::StatusCode,
     web::{Data, Path},
 };
 use coffer_domain::{command::Command, names};
@@ -11,8 +12,9 @@ use crate::{
     bodies::InstanceChange,
     body::Body,
     caller::Caller,
-    commands::{SETTLE_LIMIT, find, submit},
+    commands::{SETTLE_LIMIT, find, submit, submit_for},
     error::{Error, Result},
+    idempotency::Answer,
     instances::order,
     routes::accepted,
     schema::Node,
@@ -40,12 +42,15 @@ pub(crate) async fn update(
         Some(change) => return Err(Error::not_implemented(format!("A change of '{change}' is not supported yet."))),
         None => name.is_none().then_some(Command::DetachConfiguration),
     };
+    let is_nothing = |command: &Command| *command == Command::DetachConfiguration && view.configuration.is_none();
+    let configuration = configuration.filter(|command| !is_nothing(command));
     if let Some(name) = name {
         names::check_instance_name(&name)?;
-        submit(&shim, &caller, id, Command::Rename { name }).await?;
+        // Before another change it is done again with it when the request is repeated, which makes no difference.
+        let answer = configuration.is_none().then_some(Answer::empty(StatusCode::ACCEPTED));
+        submit_for(&shim, &caller, caller.tenant(), id, Command::Rename { name }, answer.as_ref()).await?;
     }
-    let is_nothing = |command: &Command| *command == Command::DetachConfiguration && view.configuration.is_none();
-    if let Some(command) = configuration.filter(|command| !is_nothing(command)) {
+    if let Some(command) = configuration {
         let command = submit(&shim, &caller, id, command).await?;
         // What the engine makes of it is told by the instance: a value that it refuses is a fault.
         shim.control.settled(caller.tenant(), id, command, SETTLE_LIMIT).await;

@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 
 use actix_web::{
     HttpResponse,
+    http::StatusCode,
     web::{Data, Path},
 };
 use coffer_domain::{
@@ -15,6 +16,7 @@ use coffer_domain::{
         shown,
         view::{InstanceView, OperatingStatus, Status},
     },
+    time::Timestamp,
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -25,12 +27,14 @@ use crate::{
     body::Body,
     caller::Caller,
     commands::{instance_id, submit_for},
+    control::Removed,
     error::{Error, Result},
+    idempotency::Answer,
     instances::view::{Extent, Render, read},
-    paging::Page,
+    paging::{Next, Page},
     request_id::uuid_of,
-    routes::accepted,
     schema::Node,
+    shape::Shape,
     times,
 };
 
@@ -43,7 +47,7 @@ struct ForOperators<'a> {
     server: Option<Server<'a>>,
     service_status: OperatingStatus,
     deleted: bool,
-    deleted_at: Option<&'a str>,
+    deleted_at: Option<String>,
     task_description: &'static str,
 }
 
@@ -86,23 +90,65 @@ struct RootHistory<'a> {
     user: &'a str,
 }
 
-/// `?project_id=` names one tenant; `?deleted=true` finds nothing, since what is deleted is gone.
+/// `?project_id=` names one tenant; `?deleted=true` asks for those that are gone, and no others.
 pub(crate) async fn list(shim: Data<Shim>, caller: Caller, page: Page) -> Result<HttpResponse> {
     caller.require_admin()?;
+    if asks_for_deleted(&page) {
+        return list_deleted(&shim, &caller, &page);
+    }
     let limit = page.wanted.min(PAGE_SIZE);
-    let mut found = match page.queried("deleted") {
-        Some(word) if word.eq_ignore_ascii_case("true") => Vec::new(),
-        _ => after_marker(&shim, &page, limit + 1)?,
-    };
+    let mut found = after_marker(&shim, &page, limit + 1)?;
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|last| page.next(&format!("{}/{}", last.tenant, last.id)));
     found.sort_by_key(|view| Reverse(view.created_at));
     let render = Render::new(&shim, &caller);
     let instances =
-        found.iter().map(|view| rendered(&render, view, &for_operators(view))).collect::<Result<Vec<_>>>()?;
-    let links = match &next {
-        Some(_) => format!(",\"links\":{}", text(&next)?),
+        found.iter().map(|view| rendered(&render, view, &for_operators(view, None))).collect::<Result<Vec<_>>>()?;
+    listed(&instances, &next)
+}
+
+fn asks_for_deleted(page: &Page) -> bool {
+    page.queried("deleted").is_some_and(|word| word.eq_ignore_ascii_case("true"))
+}
+
+/// Those that were removed last come last, within a page and of each partition.
+fn list_deleted(shim: &Shim, caller: &Caller, page: &Page) -> Result<HttpResponse> {
+    let limit = page.wanted.min(PAGE_SIZE);
+    let project = page.queried("project_id").filter(|project| !project.is_empty());
+    let mut marker = page.text_marker().as_deref().and_then(end);
+    let mut found: Vec<Removed> = Vec::new();
+    // Those of other projects are passed over.
+    loop {
+        let some = shim.control.removed_after(marker.as_ref(), limit + 1)?;
+        let is_last = some.len() <= limit;
+        marker = some.last().map(|removed| (removed.last.tenant.clone(), removed.at, removed.last.id));
+        found.extend(some.into_iter().filter(|removed| project.is_none_or(|project| removed.last.tenant.0 == project)));
+        if is_last || found.len() > limit {
+            break;
+        }
+    }
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found
+        .last()
+        .filter(|_| more)
+        .map(|Removed { at, last }| page.next(&format!("{}/{}/{}", at.0, last.tenant, last.id)));
+    let render = Render::new(shim, caller);
+    let rows = found.iter().map(|Removed { at, last }| rendered(&render, last, &for_operators(last, Some(*at))));
+    listed(&rows.collect::<Result<Vec<_>>>()?, &next)
+}
+
+/// A marker among those that are gone; any other text is none.
+fn end(marker: &str) -> Option<(TenantId, Timestamp, InstanceId)> {
+    let (at, rest) = marker.split_once('/')?;
+    let (tenant, id) = place(rest)?;
+    Some((tenant, Timestamp(at.parse().ok()?), id))
+}
+
+fn listed(instances: &[String], next: &Next) -> Result<HttpResponse> {
+    let links = match next {
+        Some(_) => format!(",\"links\":{}", text(next)?),
         None => String::new(),
     };
     Ok(answer(format!("{{\"instances\":[{}]{links}}}", instances.join(","))))
@@ -124,12 +170,25 @@ fn place(marker: &str) -> Option<(TenantId, InstanceId)> {
     Some((TenantId(tenant.to_owned()), InstanceId(uuid_of(id)?)))
 }
 
-pub(crate) async fn show(shim: Data<Shim>, caller: Caller, path: Path<(String, String)>) -> Result<HttpResponse> {
+/// `?deleted=true` asks for one that may be gone.
+pub(crate) async fn show(
+    shim: Data<Shim>,
+    caller: Caller,
+    path: Path<(String, String)>,
+    page: Page,
+) -> Result<HttpResponse> {
     caller.require_admin()?;
-    let view = find(&shim, &path.1)?;
+    let (view, deleted_at) = match find(&shim, &path.1) {
+        Err(absent) if asks_for_deleted(&page) => {
+            let removed = instance_id(&path.1).ok().map(|id| shim.control.removed(id)).transpose()?.flatten();
+            let removed = removed.ok_or(absent)?;
+            (removed.last, Some(removed.at))
+        }
+        found => (found?, None),
+    };
     let last = view.root_last_enabled.as_ref();
     let alone = Alone {
-        for_operators: for_operators(&view),
+        for_operators: for_operators(&view, deleted_at),
         root_enabled: last.map(|root| times::trove(root.enabled_at)),
         root_enabled_by: last.map(|root| root.user.as_str()),
         guest_status: GuestStatus { state_description: view.operating_status },
@@ -165,22 +224,26 @@ pub(crate) async fn act(
     let command = match action {
         "reboot" => Ok(Command::Restart),
         "reset-task-status" => Ok(Command::ResetStatus { force_delete: false }),
-        "stop" | "migrate" => Err(action),
+        "stop" => Ok(Command::Stop),
+        "migrate" => {
+            wanted.parsed("host", |node| Shape::Name.check(node))?;
+            Err("Instances cannot be moved: there is one host.")
+        }
         "rebuild" => {
             if let Some(key) = wanted.keys()?.find(|key| *key != "image_id") {
                 return Err(wanted.unexpected(key));
             }
             wanted.required("image_id")?.uuid()?;
-            Err(action)
+            Err("The action 'rebuild' is not supported yet.")
         }
         _ => return Err(Error::bad_request(format!("Invalid instance action: {}", action.escape_debug()))),
     };
     wanted.check_object()?;
     let view = find(&shim, &path.1)?;
-    let command =
-        command.map_err(|action| Error::not_implemented(format!("The action '{action}' is not supported yet.")))?;
-    submit_for(&shim, &caller, &view.tenant, view.id, command).await?;
-    Ok(accepted())
+    let command = command.map_err(Error::not_implemented)?;
+    let answer = Answer::empty(StatusCode::ACCEPTED);
+    submit_for(&shim, &caller, &view.tenant, view.id, command, Some(&answer)).await?;
+    Ok(answer.respond())
 }
 
 /// An instance of any tenant.
@@ -191,20 +254,21 @@ pub(crate) fn find(shim: &Shim, id: &str) -> Result<InstanceView> {
     shim.control.instance(&tenant, instance)?.ok_or_else(absent)
 }
 
-fn for_operators(view: &InstanceView) -> ForOperators<'_> {
+fn for_operators(view: &InstanceView, deleted_at: Option<Timestamp>) -> ForOperators<'_> {
     let server = |id| Server { id, name: &view.name, status: None, tenant_id: &view.tenant.0, host: None };
     ForOperators {
-        server: view.server_id.as_deref().map(server),
+        server: view.server_id.as_deref().filter(|_| deleted_at.is_none()).map(server),
         service_status: view.operating_status,
-        deleted: false,
-        deleted_at: None,
+        deleted: deleted_at.is_some(),
+        deleted_at: deleted_at.map(times::trove),
         task_description: match view.status {
+            _ if deleted_at.is_some() => "No tasks for the instance.",
             Status::Build => "The instance is building.",
             Status::Reboot => "Rebooting the instance.",
             Status::Resize => "Resizing the instance.",
-            Status::Shutdown => "Deleting the instance.",
+            Status::Shutdown if view.is_being_deleted => "Deleting the instance.",
             Status::RestartRequired => "Instance requires a restart.",
-            Status::Active | Status::Error => "No tasks for the instance.",
+            Status::Active | Status::Error | Status::Shutdown => "No tasks for the instance.",
         },
     }
 }

@@ -2,3 +2,4 @@
 
 pub(crate) mod datastore_versions;
 pub(crate) mod instances;
+pub(crate) mod questions;

@@ -198,6 +198,28 @@ pub(super) const QUOTAS: Shape = Object(
     &[],
 );
 
+pub(super) const QUOTA_CHANGES: Shape =
+    Object(&[("quotas", Object(&[], &[("instances", Int), ("volumes", Int), ("ram", Int), ("backups", Int)]))], &[]);
+pub(super) const DIAGNOSTICS: Shape = Object(
+    &[(
+        "diagnostics",
+        Object(
+            &[
+                ("version", Str),
+                ("threads", Int),
+                ("fdSize", Int),
+                ("vmSize", Int),
+                ("vmPeak", Int),
+                ("vmRss", Int),
+                ("vmHwm", Int),
+            ],
+            &[],
+        ),
+    )],
+    &[],
+);
+pub(super) const HARDWARE: Shape = Object(&[("hwinfo", Object(&[("mem_total", Int), ("num_cpus", Int)], &[]))], &[]);
+
 pub(super) const ROOT_HISTORY: Shape =
     Object(&[("root_history", Object(&[("id", Uuid), ("enabled", Str), ("user", Str)], &[]))], &[]);
 pub(super) const CATALOGUE_VERSIONS: Shape = Object(&[("versions", List(&CATALOGUE_VERSION))], &[]);

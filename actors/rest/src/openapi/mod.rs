@@ -63,7 +63,7 @@ pub(crate) fn document(routes: &[Described]) -> Value {
         "info": {
             "title": "Coffer",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "OpenStack Trove's API v1.0, and what is beside it.",
+            "description": "OpenStack Trove's API v1.0, and what is beside it. A request that changes something may carry an Idempotency-Key of up to 255 characters: sent again with it, it is answered as the first time, and done once.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/" }],

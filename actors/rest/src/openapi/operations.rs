@@ -66,6 +66,8 @@ pub(super) const WITHOUT_TENANT: &[Operation] = &[
     op("POST", "/v3/auth/tokens", "Get a token", Json(201, &a::TOKEN)).refusing(&[401, 503]),
 ];
 
+/// What an agent is asked: without an engine, and by an agent that is too old.
+const UNANSWERED: &[u16] = &[422, 501];
 /// What can be asked only of an engine that runs.
 const UNHEALTHY: &[u16] = &[422];
 
@@ -197,18 +199,22 @@ pub(super) const OF_A_TENANT: &[Operation] = &[
     op("PUT", "/modules/{module}/instances", "Apply a module again", Unbuilt),
     op("GET", "/limits", "Show limits", Json(200, &a::LIMITS)),
     op("GET", "/mgmt/quotas/{id}", "Show the quota of a tenant", Json(200, &a::QUOTAS)),
-    op("PUT", "/mgmt/quotas/{id}", "Set the quota of a tenant", Unbuilt),
+    op("PUT", "/mgmt/quotas/{id}", "Set the quota of a tenant", Json(200, &a::QUOTA_CHANGES)),
     op("GET", "/mgmt/instances", "List instances of all tenants", Json(200, &a::INSTANCES)).asking(&[
         "deleted",
         "include_clustered",
         "project_id",
     ]),
-    op("GET", "/mgmt/instances/{instance}", "Show an instance of any tenant", Json(200, &a::ONE_INSTANCE)),
-    op("POST", "/mgmt/instances/{instance}/action", "Reboot, reset or rebuild an instance", Empty(202)),
+    op("GET", "/mgmt/instances/{instance}", "Show an instance of any tenant", Json(200, &a::ONE_INSTANCE))
+        .asking(&["deleted"]),
+    op("POST", "/mgmt/instances/{instance}/action", "Reboot, stop or reset an instance", Empty(202)),
     op("GET", "/mgmt/instances/{instance}/root", "Show who enabled root", Json(200, &a::ROOT_HISTORY)),
-    op("GET", "/mgmt/instances/{instance}/diagnostics", "Show how an agent fares", Unbuilt),
-    op("GET", "/mgmt/instances/{instance}/hwinfo", "Show the hardware of an instance", Unbuilt),
-    op("GET", "/mgmt/instances/{instance}/rpc_ping", "Ask an agent whether it is there", Unbuilt),
+    op("GET", "/mgmt/instances/{instance}/diagnostics", "Show what an engine uses", Json(200, &a::DIAGNOSTICS))
+        .refusing(UNANSWERED),
+    op("GET", "/mgmt/instances/{instance}/hwinfo", "Show the hardware of an instance", Json(200, &a::HARDWARE))
+        .refusing(UNANSWERED),
+    op("GET", "/mgmt/instances/{instance}/rpc_ping", "Ask an agent whether it is there", Empty(204))
+        .refusing(UNANSWERED),
     op("POST", "/mgmt/instances/{instance}/upgrade", "Upgrade an agent", Unbuilt),
     op("GET", "/mgmt/clusters", "List clusters of all tenants", Unbuilt),
     op("GET", "/mgmt/clusters/{cluster}", "Show a cluster of any tenant", Unbuilt),

@@ -27,6 +27,7 @@ impl Shape {
             Self::Int => json!({ "type": "integer" }),
             Self::Whole(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
             Self::Digits => any_of(vec![integer(0), matching("^[0-9]+")]),
+            Self::Limit => any_of(vec![Self::Whole(-1, i64::MAX).json_schema(), matching("^([0-9]{1,18}|-1)")]),
             Self::Flavor => any_of(vec![integer(i64::MIN), Self::Name.json_schema()]),
             Self::Group => matching(&format!("^([^?#]*/)?{UUID}([?#][^\\n]*)?")),
             Self::Volume => {

@@ -176,8 +176,6 @@ pub(super) const SSL: Shape = Object(
 pub(super) const UPGRADE: Shape =
     Object(&[("upgrade", Object(&[], &[("instance_version", Name), ("location", Name), ("metadata", Any)]))], &[]);
 
-pub(super) const QUOTAS: Shape = Object(&[("quotas", ANY_OBJECT)], &[]);
-
 pub(super) const RESET_TASK: Shape = Closed(&[("reset-task", ANY_OBJECT)], &[]);
 
 const PACKAGES: Shape = Set(usize::MAX, &Name);

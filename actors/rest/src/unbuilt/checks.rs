@@ -115,27 +115,6 @@ pub(super) fn ssl_action(asked: &Asked<'_>) -> Result<()> {
     }
 }
 
-pub(super) fn quotas(asked: &Asked<'_>) -> Result<()> {
-    const RESOURCES: [&str; 4] = ["instances", "volumes", "ram", "backups"];
-    let quotas = asked.body.required("quotas")?;
-    let unknown: Vec<&str> = quotas.keys()?.filter(|key| !RESOURCES.contains(key)).collect();
-    if let [first, ..] = unknown[..] {
-        return Err(Error::not_found(format!("Unknown quota resources ['{}'].", first.escape_debug())));
-    }
-    for resource in RESOURCES {
-        let Some(limit) = quotas.non_null(resource)? else { continue };
-        // The legacy shell sends text.
-        let number = limit.value().as_i64().or_else(|| limit.value().as_str()?.parse().ok());
-        let number = number.ok_or_else(|| limit.mistyped("integer"))?;
-        if number < -1 {
-            return Err(Error::bad_request(format!(
-                "Quota limit '{number}' for '{resource}' is too small - must be at least '-1'."
-            )));
-        }
-    }
-    Ok(())
-}
-
 /// A new version names an image, or tags to find one by.
 pub(super) fn image(asked: &Asked<'_>) -> Result<()> {
     let version = asked.body.required("version")?;

@@ -15,8 +15,6 @@ const NO_MODULES: &str = "Modules are not supported yet.";
 const NO_LOGS: &str = "Log actions are not supported.";
 const NO_TLS: &str = "SSL of an instance is not supported yet.";
 const FIXED_CATALOGUE: &str = "The catalogue of datastores cannot be changed over the API yet.";
-const FIXED_QUOTAS: &str = "Quotas cannot be changed over the API yet: all tenants have those of the configuration.";
-const NO_QUESTIONS: &str = "Agents cannot be asked this yet: they tell the state of their engine by themselves.";
 const NO_UPGRADES: &str = "Agents cannot be upgraded over the API yet.";
 
 /// An admin asks of any tenant's instance.
@@ -67,10 +65,6 @@ pub(crate) static OF_A_TENANT: &[Row] = &[
     delete("/modules/{module}", &[], Absent("module", RESOURCE)),
     get("/modules/{module}/instances", &[], Absent("module", RESOURCE)),
     taking(Method::PUT, "/modules/{module}/instances", bodies::REAPPLY, &[], Absent("module", RESOURCE)),
-    taking(Method::PUT, "/mgmt/quotas/{id}", bodies::QUOTAS, &[checks::admin, checks::quotas], Refused(FIXED_QUOTAS)),
-    get("/mgmt/instances/{instance}/diagnostics", OF_ANYBODYS, Refused(NO_QUESTIONS)),
-    get("/mgmt/instances/{instance}/hwinfo", OF_ANYBODYS, Refused(NO_QUESTIONS)),
-    get("/mgmt/instances/{instance}/rpc_ping", OF_ANYBODYS, Refused(NO_QUESTIONS)),
     taking(Method::POST, "/mgmt/instances/{instance}/upgrade", bodies::UPGRADE, OF_ANYBODYS, Refused(NO_UPGRADES)),
     get("/mgmt/clusters", &[checks::admin], Empty("clusters")),
     get("/mgmt/clusters/{cluster}", &[checks::admin], Absent("cluster", CLUSTER)),

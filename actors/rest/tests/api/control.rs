@@ -21,12 +21,14 @@ use coffer_domain::{
         state::AttachedGroup,
         view::{InstanceView, OperatingStatus, Status, UserView},
     },
-    quota::{Limits, Usage},
+    quota::{Limits, OwnLimits, Usage},
     rejection::{Rejection, RejectionKind},
     sealed::{Sealed, ServerKey},
     time::Timestamp,
 };
-use coffer_rest::control::{ControlPlane, Journal, Unavailable};
+use coffer_rest::control::{
+    ControlPlane, EngineProcess, Journal, Kept, Made, Question, Removed, Taken, Told, Unanswered, Unavailable,
+};
 use uuid::Uuid;
 
 /// 2026-11-22T15:04:05.678Z.
@@ -42,12 +44,20 @@ pub struct Memory {
     pub instances: Mutex<BTreeMap<(TenantId, InstanceId), InstanceView>>,
     pub groups: Mutex<BTreeMap<(TenantId, GroupId), Group>>,
     pub journals: Mutex<BTreeMap<(TenantId, InstanceId), Vec<Entry>>>,
+    /// By their ends.
+    pub removed: Mutex<Vec<Removed>>,
+    pub limits: Mutex<BTreeMap<TenantId, OwnLimits>>,
     /// Every command, in order.
     pub commands: Mutex<Vec<Envelope>>,
     /// The next command is refused with this.
     pub refusal: Mutex<Option<Rejection>>,
     /// What the guest makes of commands.
     pub outcome: Mutex<Option<Result<(), String>>>,
+    /// What is kept with the commands that came with an answer.
+    pub kept: Mutex<BTreeMap<(TenantId, CommandId), Kept>>,
+    /// Why agents do not answer.
+    pub unanswered: Mutex<Option<Unanswered>>,
+    pub is_engine_down: AtomicBool,
     pub is_away: AtomicBool,
     ticks: AtomicI64,
 }
@@ -83,6 +93,29 @@ impl Memory {
         };
         groups.extend(after.map(|group| (key, group)));
         decided?;
+        self.commands.lock().unwrap().push(envelope);
+        Ok(())
+    }
+
+    fn apply_to(&self, envelope: Envelope) -> Result<(), Rejection> {
+        if envelope.command.is_of_group() {
+            return self.decide_group(envelope);
+        }
+        if let Command::SetQuota { limits } = &envelope.command {
+            let mut all = self.limits.lock().unwrap();
+            let own = all.entry(envelope.tenant.clone()).or_default();
+            *own = own.changed(*limits);
+            self.commands.lock().unwrap().push(envelope);
+            return Ok(());
+        }
+        let key = (envelope.tenant.clone(), envelope.instance);
+        let mut instances = self.instances.lock().unwrap();
+        if let Command::Create(order) = &envelope.command {
+            let age = self.ticks.fetch_add(1000, Ordering::SeqCst);
+            instances.insert(key.clone(), ordered(&envelope, order, NOW + age));
+        }
+        let view = instances.get_mut(&key).ok_or_else(|| Rejection::not_found("Resource cannot be found."))?;
+        apply(view, &envelope.command)?;
         self.commands.lock().unwrap().push(envelope);
         Ok(())
     }
@@ -127,6 +160,7 @@ pub fn healthy(id: u128) -> InstanceView {
         root_last_enabled: None,
         configuration: None,
         is_serving: true,
+        is_being_deleted: false,
     }
 }
 
@@ -164,6 +198,7 @@ fn apply(view: &mut InstanceView, command: &Command) -> Result<(), Rejection> {
         Command::Create(_) => {}
         Command::Delete => view.status = Status::Shutdown,
         Command::Restart => view.status = Status::Reboot,
+        Command::Stop => view.status = Status::Shutdown,
         // At once.
         Command::ResizeVolume { volume_gib } => view.volume_gib = *volume_gib,
         Command::ResizeFlavor { flavor } => view.flavor_id.clone_from(flavor),
@@ -216,7 +251,8 @@ fn apply(view: &mut InstanceView, command: &Command) -> Result<(), Rejection> {
         Command::CreateConfiguration(_)
         | Command::PatchConfiguration { .. }
         | Command::ReplaceConfiguration { .. }
-        | Command::DeleteConfiguration => unreachable!("they are about no instance"),
+        | Command::DeleteConfiguration
+        | Command::SetQuota { .. } => unreachable!("they are about no instance"),
     }
     Ok(())
 }
@@ -227,28 +263,65 @@ impl ControlPlane for Memory {
         Ok(())
     }
 
-    async fn submit(&self, envelope: Envelope) -> Result<(), Rejection> {
+    async fn submit(&self, envelope: Envelope) -> Result<Taken, Rejection> {
         if let Some(refusal) = self.refusal.lock().unwrap().take() {
             return Err(refusal);
         }
-        if envelope.command.is_of_group() {
-            return self.decide_group(envelope);
+        let key = (envelope.tenant.clone(), envelope.command_id);
+        if self.kept.lock().unwrap().contains_key(&key) {
+            return Ok(Taken::Before);
         }
-        let key = (envelope.tenant.clone(), envelope.instance);
-        let mut instances = self.instances.lock().unwrap();
-        if let Command::Create(order) = &envelope.command {
-            let age = self.ticks.fetch_add(1000, Ordering::SeqCst);
-            instances.insert(key.clone(), ordered(&envelope, order, NOW + age));
+        let (answer, instance) = (envelope.answer.clone(), envelope.instance);
+        let (is_create, is_group) = (
+            matches!(envelope.command, Command::Create(_)),
+            matches!(envelope.command, Command::CreateConfiguration(_)),
+        );
+        self.apply_to(envelope)?;
+        if let Some(answer) = answer {
+            let answer = String::from_utf8(answer.bytes.into_iter().rev().collect()).unwrap();
+            let made = if is_create {
+                self.instance(&key.0, instance).unwrap().map(|view| Made::Instance(Box::new(view)))
+            } else if is_group {
+                self.group(&key.0, GroupId(instance.0)).unwrap().map(|group| Made::Group(Box::new(group)))
+            } else {
+                None
+            };
+            let failure = self.outcome.lock().unwrap().clone().and_then(Result::err);
+            self.kept.lock().unwrap().insert(key, Kept { answer, instance, made, failure });
         }
-        let view = instances.get_mut(&key).ok_or_else(|| Rejection::not_found("Resource cannot be found."))?;
-        apply(view, &envelope.command)?;
-        self.commands.lock().unwrap().push(envelope);
-        Ok(())
+        Ok(Taken::Now)
+    }
+
+    fn kept(&self, tenant: &TenantId, command: CommandId) -> Result<Option<Kept>, Unavailable> {
+        self.available()?;
+        Ok(self.kept.lock().unwrap().get(&(tenant.clone(), command)).cloned())
     }
 
     async fn settled(&self, _: &TenantId, _: InstanceId, id: CommandId, _: Duration) -> Option<Result<(), String>> {
-        assert_eq!(self.last().command_id, id);
+        assert!(self.commands.lock().unwrap().iter().any(|known| known.command_id == id));
         self.outcome.lock().unwrap().clone()
+    }
+
+    async fn ask(&self, _: &TenantId, _: InstanceId, question: Question, _: Duration) -> Result<Told, Unanswered> {
+        if let Some(reason) = *self.unanswered.lock().unwrap() {
+            return Err(reason);
+        }
+        let engine = EngineProcess {
+            threads: 9,
+            fd_size: 256,
+            vm_size_kib: 900_000,
+            vm_peak_kib: 910_000,
+            vm_rss_kib: 120_000,
+            vm_hwm_kib: 130_000,
+        };
+        Ok(match question {
+            Question::Ping => Told::Here,
+            Question::Diagnostics => {
+                let engine = Some(engine).filter(|_| !self.is_engine_down.load(Ordering::SeqCst));
+                Told::Diagnostics { agent_version: "0.1.0".into(), engine }
+            }
+            Question::Hardware => Told::Hardware { memory_kib: 524_288, cpus: 2 },
+        })
     }
 
     fn instance(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<InstanceView>, Unavailable> {
@@ -289,6 +362,22 @@ impl ControlPlane for Memory {
         Ok(self.instances.lock().unwrap().keys().find(|key| key.1 == id).map(|key| key.0.clone()))
     }
 
+    fn removed_after(
+        &self,
+        after: Option<&(TenantId, Timestamp, InstanceId)>,
+        limit: usize,
+    ) -> Result<Vec<Removed>, Unavailable> {
+        self.available()?;
+        let removed = self.removed.lock().unwrap();
+        let is_after = |gone: &&Removed| after.is_none_or(|(_, at, id)| (gone.at, gone.last.id) > (*at, *id));
+        Ok(removed.iter().filter(is_after).take(limit).cloned().collect())
+    }
+
+    fn removed(&self, id: InstanceId) -> Result<Option<Removed>, Unavailable> {
+        self.available()?;
+        Ok(self.removed.lock().unwrap().iter().find(|gone| gone.last.id == id).cloned())
+    }
+
     fn journal(
         &self,
         tenant: &TenantId,
@@ -327,8 +416,10 @@ impl ControlPlane for Memory {
         Ok(Usage { instances: views.len() as u64, volume_gib, memory_mib: 512 * views.len() as u64 })
     }
 
-    fn limits(&self, _: &TenantId) -> Limits {
-        Limits::default()
+    fn limits(&self, tenant: &TenantId) -> Result<Limits, Unavailable> {
+        self.available()?;
+        let own = self.limits.lock().unwrap().get(tenant).copied().unwrap_or_default();
+        Ok(own.over(&Limits::default()))
     }
 
     fn catalogue(&self) -> Arc<Catalogue> {

@@ -126,9 +126,12 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
 fn check(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     let schema = resolved(document, schema).as_object().unwrap();
     let fail = |why: String| Err(format!("{value} {why}"));
+    // First: what else is wanted is wanted of this type.
+    if let Some(wanted) = schema.get("type").and_then(Value::as_str).filter(|wanted| !is_type(wanted, value)) {
+        return fail(format!("is no {wanted}"));
+    }
     for (keyword, wanted) in schema {
         match keyword.as_str() {
-            "type" if !is_type(wanted.as_str().unwrap(), value) => return fail(format!("is no {wanted}")),
             "enum" if !wanted.as_array().unwrap().contains(value) => return fail(format!("is none of {wanted}")),
             "anyOf" => {
                 let tried = wanted.as_array().unwrap().iter().map(|schema| check(document, schema, value));

@@ -1,12 +1,14 @@
 //! What admins see and do across tenants.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use coffer_domain::{
     command::Command,
     ids::TenantId,
     instance::{state::RootEnabled, view::InstanceView},
 };
+
+use coffer_rest::control::{Removed, Unanswered};
 
 use super::{
     control::{NOW, healthy},
@@ -86,9 +88,69 @@ fn one_instance_of_another_tenant() {
     );
     assert_eq!(get(&api, &format!("{path}3")).status, 404);
     assert_eq!(get(&api, &format!("{INSTANCES}/nobody")).fault().1, "Resource nobody cannot be found.");
-    for question in ["diagnostics", "hwinfo", "rpc_ping"] {
-        assert_eq!(get(&api, &format!("{path}1/{question}")).status, 501, "{question}");
-        assert_eq!(get(&api, &format!("{path}3/{question}")).status, 404, "{question}");
+}
+
+#[test]
+fn those_that_are_gone_are_listed_page_by_page_and_shown() {
+    let api = Api::start();
+    api.memory.put(of("demo", 9));
+    *api.memory.removed.lock().unwrap() = [("a", 1), ("demo", 2), ("a", 3), ("b", 4)]
+        .map(|(tenant, id)| Removed { at: NOW + i64::try_from(id).unwrap(), last: of(tenant, id) })
+        .into();
+    let mut seen = Vec::new();
+    let mut path = format!("{INSTANCES}?deleted=True&limit=3");
+    loop {
+        let answer = get(&api, &path);
+        seen.extend(ids(&answer));
+        let json = answer.json();
+        assert!(
+            json["instances"].as_array().unwrap().iter().all(|row| row["deleted"] == true && row["server"].is_null())
+        );
+        let Some(next) = json["links"][0]["href"].as_str() else { break };
+        path = next.strip_prefix(&format!("http://{}", api.address)).unwrap().to_owned();
+    }
+    assert_eq!(seen.iter().map(|id| id[35..].to_owned()).collect::<Vec<_>>(), ["1", "2", "3", "4"]);
+    assert_eq!(ids(&get(&api, &format!("{INSTANCES}?deleted=true&project_id=a&limit=1"))).len(), 1);
+    assert_eq!(ids(&get(&api, &format!("{INSTANCES}?deleted=true&project_id=a"))).len(), 2);
+
+    let one = |id: u8, query: &str| get(&api, &format!("{INSTANCES}/00000000-0000-0000-0000-00000000000{id}{query}"));
+    assert_eq!((one(2, "").status, one(2, "?deleted=true").status, one(7, "?deleted=true").status), (404, 200, 404));
+    let row = &one(2, "?deleted=true").json()["instance"];
+    assert_eq!((&row["deleted"], &row["deleted_at"]), (&true.into(), &"2026-11-22T15:04:05".into()));
+    assert_eq!(one(9, "?deleted=true").json()["instance"]["deleted"], false, "one that is there is shown too");
+}
+
+#[test]
+fn agents_are_asked_and_what_they_answer_is_shown() {
+    let api = Api::start();
+    api.memory.put(of("demo", 1));
+    let ask =
+        |id: u8, question: &str| get(&api, &format!("{INSTANCES}/00000000-0000-0000-0000-00000000000{id}/{question}"));
+    let ping = ask(1, "rpc_ping");
+    assert_eq!((ping.status, ping.body.as_str()), (204, ""));
+    let hardware = ask(1, "hwinfo");
+    assert_eq!((hardware.status, hardware.body.as_str()), (200, r#"{"hwinfo":{"mem_total":524288,"num_cpus":2}}"#));
+    let diagnostics = ask(1, "diagnostics").json();
+    let expected = r#"{"diagnostics":{"version":"0.1.0","threads":9,"fdSize":256,"vmSize":900000,"vmPeak":910000,"vmRss":120000,"vmHwm":130000}}"#;
+    assert_eq!(diagnostics, serde_json::from_str::<serde_json::Value>(expected).unwrap());
+    api.memory.is_engine_down.store(true, Ordering::SeqCst);
+    let down = ask(1, "diagnostics");
+    assert_eq!((down.status, down.fault().0.as_str()), (422, "unprocessableEntity"));
+
+    for (reason, status, words) in [
+        (Unanswered::NotHeard, 503, "is not heard of now"),
+        (Unanswered::Unknown, 501, "too old to be asked this"),
+        (Unanswered::Crowded, 503, "asked too much"),
+        (Unanswered::Late, 503, "did not answer within 5 s"),
+    ] {
+        *api.memory.unanswered.lock().unwrap() = Some(reason);
+        for question in ["diagnostics", "hwinfo", "rpc_ping"] {
+            let refused = ask(1, question);
+            assert_eq!(refused.status, status, "{question}");
+            assert!(refused.fault().1.contains(words), "{}", refused.body);
+            assert_eq!(refused.header("Retry-After").is_some(), status == 503);
+            assert_eq!(ask(3, question).status, 404, "{question}");
+        }
     }
 }
 
@@ -100,6 +162,7 @@ fn actions_reach_the_instance_of_the_tenant_that_has_it() {
         |body: &str| api.call(ADMIN, "POST", &format!("{INSTANCES}/00000000-0000-0000-0000-000000000001/action"), body);
     for (body, command) in [
         (r#"{"reboot": {}}"#, Command::Restart),
+        (r#"{"stop": {}}"#, Command::Stop),
         (r#"{"reset-task-status": {}}"#, Command::ResetStatus { force_delete: false }),
     ] {
         let answer = act(body);
@@ -109,8 +172,9 @@ fn actions_reach_the_instance_of_the_tenant_that_has_it() {
         assert_eq!(envelope.command, command);
     }
     for (body, status, words) in [
-        (r#"{"stop": {}}"#, 501, "'stop'"),
-        (r#"{"migrate": {"host": "h2"}}"#, 501, "'migrate'"),
+        (r#"{"migrate": {"host": "h2"}}"#, 501, "there is one host"),
+        (r#"{"migrate": {}}"#, 501, "there is one host"),
+        (r#"{"migrate": {"host": ""}}"#, 400, "migrate"),
         (r#"{"rebuild": {"image_id": "3fa85f64-5717-4562-b3fc-2c963f66afa6"}}"#, 501, "'rebuild'"),
         (r#"{"rebuild": {"image_id": "x"}}"#, 400, "rebuild"),
         (r#"{"reboot": null}"#, 400, "reboot"),
@@ -122,7 +186,7 @@ fn actions_reach_the_instance_of_the_tenant_that_has_it() {
         assert_eq!(answer.status, status, "{body}: {}", answer.body);
         assert!(answer.fault().1.contains(words), "{body}: {}", answer.body);
     }
-    assert_eq!(api.memory.count(), 2);
+    assert_eq!(api.memory.count(), 3);
     let other = api.call(ADMIN, "POST", &format!("{INSTANCES}/nobody/action"), r#"{"reboot": {}}"#);
     assert_eq!(other.status, 404);
 }

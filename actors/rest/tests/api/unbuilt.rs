@@ -159,17 +159,12 @@ fn other_projects_are_for_admins() {
 }
 
 #[test]
-fn the_catalogue_and_quotas_stand_in_the_configuration() {
+fn the_catalogue_stands_in_the_configuration() {
     let api = Api::start();
     for (method, path, body, status, words) in [
         ("DELETE", "/datastores/mysql", "", 400, "Datastore versions exist for datastore mysql."),
         ("DELETE", "/datastores/empty", "", 501, "catalogue"),
         ("DELETE", "/datastores/oracle", "", 404, "Datastore 'oracle' cannot be found."),
-        ("PUT", "/mgmt/quotas/other", r#"{"quotas": {"instances": 5, "volumes": null}}"#, 501, "Quotas"),
-        ("PUT", "/mgmt/quotas/other", r#"{"quotas": {"instances": "-1"}}"#, 501, "Quotas"),
-        ("PUT", "/mgmt/quotas/other", r#"{"quotas": {"instances": -2}}"#, 400, "must be at least '-1'"),
-        ("PUT", "/mgmt/quotas/other", r#"{"quotas": {"cats": 9}}"#, 404, "Unknown quota resources ['cats']."),
-        ("PUT", "/mgmt/quotas/other", r#"{"quotas": {"ram": "much"}}"#, 400, "['ram']"),
         ("PATCH", "/mgmt/datastore-versions/9", "{}", 400, "Datastore version '9' cannot be found."),
         ("POST", "/mgmt/datastore-versions", r#"{"version": {"name": "11"}}"#, 400, "'datastore_name'"),
         (

@@ -2,13 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use coffer_domain::{
-    ids::InstanceId,
-    instance::{
-        Instance,
-        view::{self, Status},
-    },
-};
+use coffer_domain::{ids::InstanceId, instance::Instance};
 
 use super::Problem;
 
@@ -52,8 +46,8 @@ pub fn outside<'a>(instances: impl Iterator<Item = &'a Instance>, seen: &Seen) -
     }
     for (&id, state) in &instances {
         let parts = seen.get(&id).copied().unwrap_or_default();
-        let is_active = view::status(state) == Status::Active;
-        if is_active && parts.counts().contains(&0) {
+        let is_in_use = state.operation.is_none() && !state.broken;
+        if is_in_use && parts.counts().contains(&0) {
             problems.push(Problem::Missing { instance: id, parts });
         }
         if is_undone(state) && parts != Parts::default() {

@@ -6,7 +6,7 @@ use coffer_domain::{
     configuration::Group,
     ids::{EffectId, GroupId, InstanceId, TenantId},
     instance::{Instance, effect::Effect, shown, view},
-    quota::Usage,
+    quota::{TenantLimits, Usage},
     sealed::Sealed,
 };
 use coffer_ports::log::{Space, Write};
@@ -41,6 +41,7 @@ pub fn check_rows(snapshot: &Snapshot<'_>, partition: u32, vault: Option<&Vault>
     check.views()?;
     check.quota(charges);
     check.groups()?;
+    check.read::<TenantLimits>(Space::State, &keys::all_limits(partition))?;
     check.outbox()?;
     check.timers()?;
     check.read::<AcceptedRow>(Space::Dedup, &keys::partition(partition))?;

@@ -81,6 +81,7 @@ fn command(verb: &AgentVerb, context: &str, vault: &Vault) -> Result<AgentComman
             values: values.clone(),
         }),
         AgentVerb::Restart => AgentCommand::Restart,
+        AgentVerb::Stop => AgentCommand::Stop,
         AgentVerb::Resize { memory_mib, vcpus } => AgentCommand::Resize { memory_mib: *memory_mib, vcpus: *vcpus },
         AgentVerb::GrowVolume { volume_gib } => AgentCommand::GrowVolume { volume_gib: *volume_gib },
         AgentVerb::CreateDatabases { databases: ordered } => {

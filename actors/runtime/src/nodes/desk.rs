@@ -176,6 +176,18 @@ impl Desk {
                 }
                 Some(None)
             }
+            Question::Agent { tenant, instance, question, limit_ms } => {
+                if let Ok(place) = self.watched.clone().try_acquire_owned() {
+                    let (runtime, wire) = (self.parts.runtime.clone(), self.parts.wire.clone());
+                    tokio::spawn(async move {
+                        let limit = Duration::from_millis(limit_ms);
+                        let answered = runtime.ask_here(&tenant, instance, question, limit).await;
+                        wire.answer(&asked, Answer::Agent { answered }).await;
+                        drop(place);
+                    });
+                }
+                Some(None)
+            }
         }
     }
 

@@ -20,7 +20,10 @@ use coffer_ports::{
     telemetry::{Bounded, Happening},
     transport::{Delivery, Incoming, Outgoing, Start, Transport},
 };
-use coffer_protocol::topics::{ANSWERS, ASKED_HEADER, COMMANDS};
+use coffer_protocol::{
+    question,
+    topics::{ANSWERS, ASKED_HEADER, COMMANDS},
+};
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -30,7 +33,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::Clock,
-    fullness,
+    fullness, link,
     metrics::Metrics,
     partition::Accepted,
     telemetry::CommandForwarded,
@@ -61,6 +64,8 @@ pub enum Question {
     Command { envelope: Box<Envelope> },
     /// Whether a task has ended, within some milliseconds.
     Ended { tenant: TenantId, instance: InstanceId, command: CommandId, limit_ms: u64 },
+    /// Something for an agent, to be answered within some milliseconds.
+    Agent { tenant: TenantId, instance: InstanceId, question: question::Question, limit_ms: u64 },
 }
 
 /// What the owner says.
@@ -87,6 +92,10 @@ pub enum Answer {
         failure: Option<String>,
     },
     NotEnded,
+    /// What the agent says, or why it says nothing.
+    Agent {
+        answered: link::Answered,
+    },
 }
 
 impl From<Result<Accepted, Rejection>> for Answer {
@@ -188,6 +197,22 @@ impl Forwarder {
         match self.ask(tenant, question, limit).await? {
             Answer::Ended { failure } => Some(failure.map_or(Ok(()), Err)),
             _ => None,
+        }
+    }
+
+    /// As [`crate::runtime::Runtime::ask`].
+    pub async fn ask_agent(
+        &self,
+        tenant: &TenantId,
+        instance: InstanceId,
+        question: question::Question,
+        limit: Duration,
+    ) -> link::Answered {
+        let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        let question = Question::Agent { tenant: tenant.clone(), instance, question, limit_ms };
+        match self.ask(tenant, question, limit).await {
+            Some(Answer::Agent { answered }) => answered,
+            _ => Err(link::Unanswered::Late),
         }
     }
 

@@ -7,13 +7,13 @@ use std::{
 
 use coffer_domain::{
     configuration::Group,
-    ids::{CommandId, EffectId, GroupId, InstanceId, TenantId},
+    ids::{EffectId, GroupId, InstanceId, TenantId},
     instance::{
         Event, Instance,
         effect::{Effect, EffectChange, TimerChange, TimerId},
         shown, view,
     },
-    quota::Usage,
+    quota::{TenantLimits, Usage},
     time::Timestamp,
 };
 use coffer_ports::{
@@ -27,7 +27,7 @@ use crate::{
     instances::Considered,
     metrics::Metrics,
     store::{keys, rows},
-    telemetry::{LeftBehind, OperationEnded, OperationStarted},
+    telemetry::{LeftBehind, OperationEnded, OperationStarted, QuotaSet},
     timers::OwnedTimer,
 };
 
@@ -41,6 +41,8 @@ pub struct Overlay {
     accepted: BTreeMap<Vec<u8>, rows::AcceptedRow>,
     /// Configuration groups that have changed; `None` is one that is gone.
     groups: BTreeMap<(TenantId, GroupId), Option<Arc<Group>>>,
+    /// What tenants may have that was set.
+    limits: BTreeMap<TenantId, TenantLimits>,
     borders: Vec<(&'static str, &'static str)>,
     tasks_ended: Vec<TaskEnded>,
     operations_started: Vec<OperationStarted>,
@@ -65,6 +67,7 @@ impl Overlay {
             timers: BTreeMap::new(),
             accepted: BTreeMap::new(),
             groups: BTreeMap::new(),
+            limits: BTreeMap::new(),
             borders: Vec::new(),
             tasks_ended: Vec::new(),
             operations_started: Vec::new(),
@@ -80,14 +83,15 @@ impl Overlay {
             && self.timers.is_empty()
             && self.accepted.is_empty()
             && self.groups.is_empty()
+            && self.limits.is_empty()
     }
 
     pub fn remembered(&self, key: &[u8]) -> Option<rows::AcceptedRow> {
         self.accepted.get(key).cloned()
     }
 
-    pub fn remember(&mut self, tenant: &TenantId, command: CommandId, accepted: rows::AcceptedRow) {
-        self.accepted.insert(keys::dedup(self.partition, tenant, command), accepted);
+    pub fn remember(&mut self, key: Vec<u8>, accepted: rows::AcceptedRow) {
+        self.accepted.insert(key, accepted);
     }
 
     /// A group that was changed; the inner `None` means that it is gone.
@@ -104,6 +108,21 @@ impl Overlay {
         let first = (tenant.clone(), GroupId(uuid::Uuid::nil()));
         let own = self.groups.range(first..).take_while(move |((owner, _), _)| owner == tenant);
         own.map(|((_, id), group)| (*id, group.is_some()))
+    }
+
+    pub fn limits(&self, tenant: &TenantId) -> Option<TenantLimits> {
+        self.limits.get(tenant).cloned()
+    }
+
+    pub fn put_limits(&mut self, tenant: &TenantId, limits: TenantLimits) {
+        self.limits.insert(tenant.clone(), limits);
+    }
+
+    /// Tells the operator who has set what a tenant may have.
+    pub fn tell_of_limits(&self, metrics: &Metrics) {
+        for (tenant, limits) in &self.limits {
+            QuotaSet { tenant, limits }.emit(metrics);
+        }
     }
 
     /// A timer that has fired is spent, whatever comes of it.
@@ -243,6 +262,9 @@ impl Overlay {
         }
         for ((tenant, id), group) in &self.groups {
             write(Space::State, keys::group(partition, tenant, *id), group.as_deref().map(rows::encode));
+        }
+        for (tenant, limits) in &self.limits {
+            write(Space::State, keys::limits(partition, tenant), Some(rows::encode(limits)));
         }
         for (key, accepted) in &self.accepted {
             write(Space::Dedup, key.clone(), Some(rows::encode(accepted)));

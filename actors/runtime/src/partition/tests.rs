@@ -11,6 +11,7 @@ use coffer_ports::log::{Space, Write};
 use uuid::Uuid;
 
 use super::*;
+use crate::store::keys;
 
 const PARTITION: u32 = 3;
 const CHARGE: Charge = Charge { instances: 1, volume_gib: 2, memory_mib: 512 };

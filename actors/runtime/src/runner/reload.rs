@@ -113,7 +113,8 @@ impl Runner {
                 }
                 Message::Watch { tenant, instance, command, ended } => self.watch(&tenant, instance, command, ended),
                 Message::Stop => self.is_stopping = true,
-                Message::Outcome(_) | Message::Telemetry(_) | Message::Reconnected => {}
+                // Whoever asks an agent hears that there was no answer.
+                Message::Ask { .. } | Message::Outcome(_) | Message::Telemetry(_) | Message::Reconnected => {}
             }
         }
     }

@@ -70,6 +70,11 @@ pub(crate) fn read_command(record: &Incoming, vault: &Vault) -> Result<Envelope,
         return Err("key: the record's key must be the tenant".into());
     }
     check_origin(&envelope)?;
+    if envelope.command.is_of_tenant() {
+        return Err("verb: what a tenant may have is set over the API only".into());
+    }
+    // Only the API's own requests have answers to keep.
+    envelope.answer = None;
     let is_create = matches!(envelope.command, Command::Create(_) | Command::CreateConfiguration(_));
     if is_create && envelope.instance != InstanceId::of_outside_create(&envelope.tenant, envelope.command_id) {
         return Err("instance: for a create it must be the UUID version 5 of <tenant>/<command_id>".into());

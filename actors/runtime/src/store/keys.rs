@@ -13,6 +13,7 @@ use uuid::Uuid;
 const INSTANCE: u8 = b'i';
 const USAGE: u8 = b'q';
 const GROUP: u8 = b'c';
+const LIMITS: u8 = b'l';
 const JOURNAL: u8 = b'j';
 const JOURNAL_ENTRY: u8 = b'e';
 const REMOVED: u8 = b'x';
@@ -60,6 +61,20 @@ pub fn usages(partition: u32) -> Vec<u8> {
 /// A tenant's quota in use.
 pub fn usage(partition: u32, tenant: &TenantId) -> Vec<u8> {
     let mut key = usages(partition);
+    key.extend_from_slice(tenant.0.as_bytes());
+    key
+}
+
+/// Prefix of all limits that tenants of a partition have for themselves.
+pub fn all_limits(partition: u32) -> Vec<u8> {
+    let mut key = self::partition(partition);
+    key.push(LIMITS);
+    key
+}
+
+/// What was set for a tenant alone.
+pub fn limits(partition: u32, tenant: &TenantId) -> Vec<u8> {
+    let mut key = all_limits(partition);
     key.extend_from_slice(tenant.0.as_bytes());
     key
 }
@@ -112,6 +127,23 @@ pub fn dedup(partition: u32, tenant: &TenantId, command: CommandId) -> Vec<u8> {
     let mut key = self::partition(partition);
     key.extend_from_slice(tenant.0.as_bytes());
     key.push(0);
+    key.extend_from_slice(command.0.as_bytes());
+    key
+}
+
+/// Prefix of the answers that are kept of a tenant. They stand apart from those of [`dedup`], since no tenant's id begins
+/// with NUL.
+pub fn kept_of(partition: u32, tenant: &TenantId) -> Vec<u8> {
+    let mut key = self::partition(partition);
+    key.push(0);
+    key.extend_from_slice(tenant.0.as_bytes());
+    key.push(0);
+    key
+}
+
+/// The answer to a command whose request may be sent again.
+pub fn kept(partition: u32, tenant: &TenantId, command: CommandId) -> Vec<u8> {
+    let mut key = kept_of(partition, tenant);
     key.extend_from_slice(command.0.as_bytes());
     key
 }

@@ -1,7 +1,10 @@
 //! The form of stored values: JSON with a version, so that any later build can tell what it reads.
 
 use coffer_domain::{
+    configuration::Group,
     ids::{InstanceId, TenantId},
+    instance::Instance,
+    sealed::Sealed,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -29,11 +32,34 @@ struct Read<'a> {
 }
 
 /// That a command was accepted: whoever repeats it gets the same answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AcceptedRow {
     /// When it was accepted, or issued if that is later by its client's clock.
     pub at: Timestamp,
     pub instance: InstanceId,
+    /// For whoever sends the request again that the command is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Box<Kept>>,
+}
+
+/// The answer to a request that its client may send again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// What the API has sealed for itself.
+    pub answer: Sealed,
+    /// What the command has made, as it was then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
+    /// Why the agent could not do it, in words for the tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Made {
+    Instance(Box<Instance>),
+    Group(Box<Group>),
 }
 
 /// Which entries a journal has: from `first` on, before `next`. So `first` entries were dropped.
@@ -45,7 +71,7 @@ pub struct JournalRow {
     pub removed_at: Option<Timestamp>,
 }
 
-/// A removed instance whose journal is kept for a while.
+/// A removed instance whose journal is kept for a while: what is needed to forget it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemovedRow {
     pub tenant: TenantId,
@@ -60,6 +86,16 @@ pub struct OwnerRow {
     pub node: String,
     pub place: String,
     pub since: Timestamp,
+}
+
+/// The whole of a [`RemovedRow`]: with the instance as it was last, for operators. An earlier build has left none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LastRow {
+    pub tenant: TenantId,
+    pub instance: InstanceId,
+    pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Box<Instance>>,
 }
 
 /// # Panics
@@ -89,12 +125,14 @@ mod tests {
 
     #[test]
     fn rows_begin_with_their_version_and_are_read_however_they_are_spaced() {
-        let row = AcceptedRow { at: Timestamp(7), instance: InstanceId(uuid::Uuid::from_u128(1)) };
+        let row = AcceptedRow { at: Timestamp(7), instance: InstanceId(uuid::Uuid::from_u128(1)), kept: None };
         let written = encode(&row);
         assert!(written.starts_with(HEAD));
         assert_eq!(decode::<AcceptedRow>(&written), Ok(row.clone()));
         let spaced = String::from_utf8(written).unwrap().replace(':', " : ").replace("{\"v", "{ \"v");
-        assert_eq!(decode::<AcceptedRow>(spaced.as_bytes()), Ok(row));
+        assert_eq!(decode::<AcceptedRow>(spaced.as_bytes()).as_ref(), Ok(&row));
+        let of_an_earlier_build = br#"{"v":1,"row":{"at":7,"instance":"00000000-0000-0000-0000-000000000001"}}"#;
+        assert_eq!(decode::<AcceptedRow>(of_an_earlier_build).as_ref(), Ok(&row));
         assert!(decode::<AcceptedRow>(br#"{"v":2,"row":{}}"#).unwrap_err().contains("version 2"));
         assert!(decode::<AcceptedRow>(br#"{"v":1,"row":{}}}"#).is_err());
     }

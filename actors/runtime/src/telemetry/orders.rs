@@ -7,6 +7,7 @@ use coffer_domain::{
         effect::{Effect, Produced},
         state::Operation,
     },
+    quota::TenantLimits,
     time::{Millis, Timestamp},
 };
 use coffer_ports::telemetry::Happening;
@@ -229,6 +230,27 @@ impl Happening<Metrics> for IntakeRefused<'_> {
             reason,
             message,
             "a command of the intake topic is not done"
+        );
+    }
+}
+
+/// An operator has set what a tenant may have: committed. It stands with the limits too.
+pub struct QuotaSet<'a> {
+    pub tenant: &'a TenantId,
+    pub limits: &'a TenantLimits,
+}
+
+impl Happening<Metrics> for QuotaSet<'_> {
+    const NAME: &'static str = "quota_set";
+
+    /// The command is counted already.
+    fn count(&self, _: &Metrics) {}
+
+    fn log(&self, suppressed: u64) {
+        let Self { tenant, limits: TenantLimits { limits, set_by, request_id, .. } } = self;
+        tracing::info!(
+            happening = Self::NAME, suppressed, %tenant, principal = set_by, request_id, limits = ?limits,
+            "what a tenant may have was set"
         );
     }
 }

@@ -86,6 +86,7 @@ fn answer(number: u8) -> Vec<u8> {
 
 fn accepted() -> Vec<u8> {
     rows::encode(&rows::AcceptedRow {
+        kept: None,
         at: coffer_domain::time::Timestamp(0),
         instance: coffer_domain::ids::InstanceId(uuid::Uuid::nil()),
     })

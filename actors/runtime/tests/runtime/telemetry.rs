@@ -3,7 +3,9 @@
 
 use coffer_domain::{
     command::Command,
+    ids::InstanceId,
     instance::policy::{FORCED_ATTEMPTS, SILENCE},
+    quota::{Limit, OwnLimits},
     rejection::RejectionKind,
 };
 use coffer_ports::{
@@ -107,6 +109,9 @@ fn every_happening_is_told_with_its_line_and_its_counter() {
             ("intake_refused", of_circle("coffer_intake_refused_total")),
             ("agent_message_refused", of_circle("coffer_agent_messages_refused_total")),
         ]);
+        let limits = OwnLimits { backups: Some(Limit::Unlimited), ..OwnLimits::default() };
+        circle.ask(&tenant(1), InstanceId(uuid::Uuid::nil()), Command::SetQuota { limits }).await.unwrap();
+        seen.check(&[("quota_set", sum(&circle.registry, "coffer_commands_total"))]);
         for _ in 0..FORCED_ATTEMPTS {
             circle.cloud.fail("release_address", Error::new(ErrorKind::Denied, "cloud.denied", "it is locked"));
         }

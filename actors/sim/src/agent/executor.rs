@@ -97,6 +97,9 @@ impl Guest {
         if starts_engine {
             self.engine = if disk.is_prepared { EngineState::Running } else { EngineState::Absent };
         }
+        if disk.is_stopped && !starts_engine {
+            self.engine = EngineState::Stopped;
+        }
         let mut said = vec![self.end(&order, outcome, disk, desk)];
         if planned == Some(Way::TimesOut) {
             desk.plan.mute(&order.id);
@@ -123,6 +126,9 @@ impl Guest {
 
     /// Does what a command asks. Done twice, it ends the same.
     pub(super) fn apply(&mut self, command: &AgentCommand, disk: &mut Disk) {
+        if starts_engine(command) {
+            disk.is_stopped = false;
+        }
         match command {
             AgentCommand::Prepare(prepare) => {
                 disk.is_prepared = true;
@@ -163,11 +169,13 @@ impl Guest {
             AgentCommand::Configure(Configure { number, values }) if *number >= disk.configuration.0 => {
                 disk.configuration = (*number, values.clone());
             }
+            AgentCommand::Stop => disk.is_stopped = true,
             AgentCommand::Restart
             | AgentCommand::GrowVolume { .. }
             | AgentCommand::ChangePasswords { .. }
             | AgentCommand::Configure(_)
-            | AgentCommand::Rotate { .. } => {}
+            | AgentCommand::Rotate { .. }
+            | AgentCommand::Tell { .. } => {}
         }
     }
 }
@@ -177,7 +185,7 @@ fn starts_engine(command: &AgentCommand) -> bool {
 }
 
 fn needs_engine(command: &AgentCommand) -> bool {
-    !starts_engine(command) && !matches!(command, AgentCommand::GrowVolume { .. })
+    !starts_engine(command) && !matches!(command, AgentCommand::GrowVolume { .. } | AgentCommand::Stop)
 }
 
 fn add_users(users: &[coffer_protocol::command::User], disk: &mut Disk) {
@@ -212,12 +220,14 @@ fn admit(order: &Order, disk: &Disk) -> Result<(), Failure> {
         }
         AgentCommand::Prepare(_)
         | AgentCommand::Restart
+        | AgentCommand::Stop
         | AgentCommand::Resize { .. }
         | AgentCommand::GrowVolume { .. }
         | AgentCommand::EnableRoot { .. }
         | AgentCommand::DisableRoot
         | AgentCommand::Configure(_)
-        | AgentCommand::Rotate { .. } => return Ok(()),
+        | AgentCommand::Rotate { .. }
+        | AgentCommand::Tell { .. } => return Ok(()),
     };
     match (is_there, is_to_be) {
         (true, false) => Err(failure(false, "already_exists", "it exists already")),

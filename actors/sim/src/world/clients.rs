@@ -1,13 +1,21 @@
 //! Clients' commands on their way to the control plane and back.
 
 use coffer_domain::{
-    command::Command,
+    command::{Command, Envelope},
     ids::CommandId,
     rejection::{Rejection, RejectionKind},
     time::{MINUTE, Millis, SECOND},
 };
 use coffer_ports::log::Space;
-use coffer_runtime::{clock::Clock, partition::Accepted, runner::Message, store::keys};
+use coffer_runtime::{
+    clock::Clock,
+    partition::Accepted,
+    runner::Message,
+    store::{
+        keys,
+        rows::{AcceptedRow, Made},
+    },
+};
 use tokio::{sync::oneshot, task::spawn_local};
 
 use super::{Phase, World, lock};
@@ -104,10 +112,14 @@ impl World {
             self.desk.violated(format!("{command} is answered with another instance"));
         }
         order.is_accepted = true;
-        let key = keys::dedup(order.partition, &order.envelope.tenant, command);
+        let Envelope { tenant, answer, .. } = &order.envelope;
+        let key = match answer {
+            Some(_) => keys::kept(order.partition, tenant, command),
+            None => keys::dedup(order.partition, tenant, command),
+        };
         let is_kept = match &self.cluster {
             Some(cluster) => cluster.holds(order.partition, Space::Dedup, &key),
-            None => matches!(self.store.accepted(&key), Ok(Some(_))),
+            None => matches!(self.store.accepted(&key), Ok(Some(row)) if is_whole(&row, &order.envelope)),
         };
         if !is_kept {
             self.desk.violated(format!("{command} is acknowledged, and not in the log"));
@@ -117,4 +129,16 @@ impl World {
             self.desk.after(wait, Event::ClientSends { command });
         }
     }
+}
+
+/// The row holds what whoever sends the command again is answered.
+fn is_whole(row: &AcceptedRow, envelope: &Envelope) -> bool {
+    let Some(kept) = &row.kept else { return envelope.answer.is_none() };
+    let has_made = match (&envelope.command, &kept.made) {
+        (Command::Create(_), Some(Made::Instance(made))) => made.id == envelope.instance,
+        (Command::CreateConfiguration(_), Some(Made::Group(made))) => made.id.0 == envelope.instance.0,
+        (Command::Create(_) | Command::CreateConfiguration(_), _) => false,
+        (_, made) => made.is_none(),
+    };
+    has_made && envelope.answer.as_ref() == Some(&kept.answer)
 }

@@ -108,6 +108,7 @@ impl World {
             .check_kept(&self.states)
             .and_then(|()| check_contents(&self.states, &self.cloud, &self.ledger))
             .and_then(|()| check_sizes(&self.states, &self.cloud))
+            .and_then(|()| self.check_promises())
             .and_then(|()| self.check_journals())
             .and_then(|()| self.check_store());
         if let Err(violation) = checked {

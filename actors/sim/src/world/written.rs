@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use coffer_domain::{
     ids::InstanceId,
     instance::{Instance, shown, view},
-    quota::Usage,
+    quota::{Limit, TenantLimits, Usage},
 };
 use coffer_ports::log::{Batch, Space, Write};
 use coffer_runtime::{
@@ -26,6 +26,8 @@ pub struct Written {
     shown: BTreeMap<InstanceId, Vec<u8>>,
     /// By key.
     usage: BTreeMap<Vec<u8>, Usage>,
+    /// Of instances, by tenant, where one was set.
+    limits: BTreeMap<Vec<u8>, Option<Limit>>,
     /// Keys.
     outbox: BTreeSet<Vec<u8>>,
     timers: BTreeSet<Vec<u8>>,
@@ -34,9 +36,11 @@ pub struct Written {
 impl Written {
     /// Takes a batch in and checks that its partition's rows agree with `states`, which hold it already.
     pub fn apply(&mut self, batch: &Batch, states: &States) -> Result<(), String> {
+        let before = self.usage.clone();
         for write in &batch.writes {
-            self.take(write)?;
+            self.take(write, batch.partition)?;
         }
+        self.check_growth(batch, &before)?;
         let own = states.values().filter(|(partition, _)| *partition == batch.partition).map(|(_, state)| state);
         for write in batch.writes.iter().filter(|write| matches!(write.space, Space::State | Space::View)) {
             let Some(id) = instance_of(&write.key) else { continue };
@@ -63,7 +67,7 @@ impl Written {
         Ok(())
     }
 
-    fn take(&mut self, write: &Write) -> Result<(), String> {
+    fn take(&mut self, write: &Write, partition: u32) -> Result<(), String> {
         let key = &write.key;
         let change = |rows: &mut BTreeSet<Vec<u8>>| match write.value {
             Some(_) => rows.insert(key.clone()),
@@ -79,13 +83,39 @@ impl Written {
                     None => self.shown.remove(&id),
                 };
             }
-            Space::State if instance_of(key).is_none() => {
+            Space::State if key.starts_with(&keys::all_limits(partition)) => {
+                let own: TenantLimits = rows::decode(write.value.as_deref().ok_or("limits are never taken away")?)?;
+                self.limits.insert(key[keys::all_limits(partition).len()..].to_vec(), own.limits.instances);
+            }
+            Space::State if key.starts_with(&keys::usages(partition)) => {
                 match &write.value {
                     Some(value) => self.usage.insert(key.clone(), rows::decode(value)?),
                     None => self.usage.remove(key),
                 };
             }
             Space::State | Space::Dedup | Space::Journal | Space::Meta => {}
+        }
+        Ok(())
+    }
+
+    /// Nobody gets another instance beyond what was set, but in a batch that sets it: which of the two came first is not
+    /// seen there.
+    fn check_growth(&self, batch: &Batch, before: &BTreeMap<Vec<u8>, Usage>) -> Result<(), String> {
+        let prefix = keys::usages(batch.partition);
+        let sets = |tenant: &[u8]| {
+            let key = [&keys::all_limits(batch.partition), tenant].concat();
+            batch.writes.iter().any(|write| write.space == Space::State && write.key == key)
+        };
+        for (key, usage) in self.usage.iter().filter(|(key, _)| key.starts_with(&prefix)) {
+            let tenant = &key[prefix.len()..];
+            let used = before.get(key).map_or(0, |usage| usage.instances);
+            if let Some(Some(Limit::AtMost(limit))) = self.limits.get(tenant)
+                && usage.instances > used
+                && usage.instances > *limit
+                && !sets(tenant)
+            {
+                return Err(format!("a tenant that may have {limit} instances got number {}", usage.instances));
+            }
         }
         Ok(())
     }

@@ -33,9 +33,11 @@ impl Capabilities {
                 (self.databases || prepare.databases.is_empty()) && (self.users || prepare.users.is_empty())
             }
             AgentCommand::Restart
+            | AgentCommand::Stop
             | AgentCommand::Resize { .. }
             | AgentCommand::GrowVolume { .. }
-            | AgentCommand::Rotate { .. } => true,
+            | AgentCommand::Rotate { .. }
+            | AgentCommand::Tell { .. } => true,
             AgentCommand::CreateDatabases { .. } | AgentCommand::DropDatabase { .. } => self.databases,
             AgentCommand::CreateUsers { .. }
             | AgentCommand::DropUser { .. }

@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt};
 
+use coffer_protocol::question::EngineProcess;
 use rustix::process::Pid;
 
 /// What a process has used.
@@ -38,6 +39,25 @@ pub fn arguments(pid: Pid) -> Option<Vec<OsString>> {
 pub fn usage(pid: Pid) -> Option<Usage> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     parse_stat(&stat, rustix::param::clock_ticks_per_second(), rustix::param::page_size() as u64)
+}
+
+/// What the kernel says of a process; `None` when it is gone.
+pub fn status(pid: Pid) -> Option<EngineProcess> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    Some(EngineProcess {
+        threads: field(&text, "Threads")?,
+        fd_size: field(&text, "FDSize")?,
+        vm_size_kib: field(&text, "VmSize")?,
+        vm_peak_kib: field(&text, "VmPeak")?,
+        vm_rss_kib: field(&text, "VmRSS")?,
+        vm_hwm_kib: field(&text, "VmHWM")?,
+    })
+}
+
+/// The number of a line `NAME: NUMBER`, which may have a unit.
+pub fn field(text: &str, name: &str) -> Option<u64> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    value.split_ascii_whitespace().next()?.parse().ok()
 }
 
 /// What a process has done so far.
@@ -100,11 +120,20 @@ mod tests {
     }
 
     #[test]
+    fn a_field_is_found_by_its_whole_name() {
+        let text = "VmPeak:\t  200 kB\nVmPeakLess: 1\nThreads:\t7\n";
+        assert_eq!((field(text, "VmPeak"), field(text, "Threads")), (Some(200), Some(7)));
+        assert_eq!((field(text, "Vm"), field("MemTotal: much", "MemTotal")), (None, None));
+    }
+
+    #[test]
     fn this_process_is_found_by_its_arguments_and_uses_memory() {
         let me = rustix::process::getpid();
         let mine = arguments(me).unwrap();
         assert!(find(|arguments| arguments == mine).contains(&me));
         assert!(usage(me).unwrap().resident_bytes > 0);
+        let status = status(me).unwrap();
+        assert!(status.threads > 0 && status.vm_rss_kib > 0 && status.vm_hwm_kib <= status.vm_peak_kib);
         let doing_this = activity(me).unwrap();
         assert!(doing_this.is_at_work && doing_this.is_more_than(doing_this));
         let asleep = Activity { is_at_work: false, ..doing_this };

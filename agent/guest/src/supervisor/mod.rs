@@ -115,11 +115,16 @@ impl Supervisor {
     /// When what was prepared cannot be read.
     pub fn start(volume: Arc<Volume>, datastore: Arc<dyn Datastore>, pace: Pace) -> io::Result<Self> {
         let settings = settings::load(&volume)?;
-        let initial = if settings.is_some() { EngineState::Starting } else { EngineState::Absent };
+        let initial = match &settings {
+            None => EngineState::Absent,
+            Some(settings) if settings.stopped => EngineState::Stopped,
+            Some(_) => EngineState::Starting,
+        };
+        let wanted = settings.filter(|settings| !settings.stopped);
         let (requests, received) = mpsc::channel(REQUEST_QUEUE);
         let (state_sender, state) = watch::channel(initial);
         let (gauges_sender, gauges) = watch::channel(Gauges::default());
-        let worker = Worker::new(volume, datastore, pace, settings, received, state_sender, gauges_sender);
+        let worker = Worker::new(volume, datastore, pace, wanted, received, state_sender, gauges_sender);
         let task = tokio::spawn(worker.run()).abort_handle();
         Ok(Self { requests, state, gauges, task })
     }
@@ -159,8 +164,8 @@ impl Supervisor {
         self.order(Order::Configure { number, values: values.clone() }).await
     }
 
-    /// Stops the engine in an orderly way and leaves it stopped until it is prepared or restarted, or the agent is
-    /// started anew.
+    /// Stops the engine in an orderly way and leaves it stopped until it is prepared, restarted or resized, also when the
+    /// agent is started anew.
     pub async fn stop(&self) -> Outcome {
         self.order(Order::Stop).await
     }

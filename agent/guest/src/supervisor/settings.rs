@@ -1,4 +1,4 @@
-//! What an engine was prepared as. It is kept on the volume, so that a restarted agent needs nobody to ask.
+//! What an engine was prepared as, and whether it is to run. It is kept on the volume, so that a restarted agent needs nobody to ask.
 
 use std::io;
 
@@ -14,6 +14,9 @@ pub struct Settings {
     pub memory_mib: u64,
     pub vcpus: u32,
     pub volume_gib: u32,
+    /// It is not to run until it is told to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
 }
 
 impl From<&Prepare> for Settings {
@@ -23,6 +26,7 @@ impl From<&Prepare> for Settings {
             memory_mib: prepare.memory_mib,
             vcpus: prepare.vcpus,
             volume_gib: prepare.volume_gib,
+            stopped: false,
         }
     }
 }
@@ -50,4 +54,17 @@ pub fn load(volume: &Volume) -> io::Result<Option<Settings>> {
 pub fn store(volume: &Volume, settings: &Settings) -> io::Result<()> {
     let stored = Stored { version: VERSION, settings: settings.clone() };
     files::write_durably(&volume.agent_file(FILE), &serde_json::to_vec(&stored)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_agent_has_prepared_is_to_run() {
+        let text = r#"{"version":1,"datastore_version":"10.11","memory_mib":512,"vcpus":1,"volume_gib":2}"#;
+        let stored: Stored = serde_json::from_str(text).unwrap();
+        assert!(!stored.settings.stopped);
+        assert_eq!(serde_json::to_string(&stored).unwrap(), text, "an earlier agent can read it");
+    }
 }

@@ -103,6 +103,10 @@ impl Worker {
     }
 
     pub(super) async fn run(mut self) {
+        if *self.state.borrow() == EngineState::Stopped {
+            // An agent that crashed may have noted that it is to be stopped, and not stopped it.
+            self.stop_engine().await;
+        }
         loop {
             tokio::select! {
                 request = self.requests.recv() => match request {
@@ -126,13 +130,7 @@ impl Worker {
             Order::Resize { memory_mib, vcpus } => self.resize(memory_mib, vcpus).await,
             Order::GrowVolume { volume_gib } => self.grow_volume(volume_gib),
             Order::Configure { number, values } => self.configure(number, &values).await,
-            Order::Stop => {
-                self.wanted = None;
-                self.stop_engine().await;
-                self.enter(EngineState::Stopped);
-                self.answer(Ok(()));
-                Ok(())
-            }
+            Order::Stop => self.stop().await,
         };
         if let Err(failed) = obeyed {
             self.answer(Err(failed));
@@ -165,15 +163,30 @@ impl Worker {
     }
 
     async fn restart(&mut self) -> Outcome {
-        let settings = self.prepared()?;
+        let prepared = self.prepared()?;
+        let settings = Settings { stopped: false, ..prepared.clone() };
+        if settings != prepared {
+            self.store(&settings)?;
+        }
         self.restart_with(settings).await;
+        Ok(())
+    }
+
+    /// Stored first, as in [`Worker::resize`].
+    async fn stop(&mut self) -> Outcome {
+        let settings = Settings { stopped: true, ..self.prepared()? };
+        self.store(&settings)?;
+        self.wanted = None;
+        self.stop_engine().await;
+        self.enter(EngineState::Stopped);
+        self.answer(Ok(()));
         Ok(())
     }
 
     /// The settings are stored first: an agent that crashes from here on starts the engine with them, and whoever
     /// ordered this repeats it until the engine was started anew.
     async fn resize(&mut self, memory_mib: u64, vcpus: u32) -> Outcome {
-        let settings = Settings { memory_mib, vcpus, ..self.prepared()? };
+        let settings = Settings { memory_mib, vcpus, stopped: false, ..self.prepared()? };
         self.store(&settings)?;
         self.restart_with(settings).await;
         Ok(())

@@ -2,13 +2,14 @@
 
 use coffer_guest::{
     failure,
-    journal::{Journal, WINDOW_MS},
+    journal::{Journal, Known, WINDOW_MS},
     outbox::now_ms,
     supervisor::Pace,
 };
 use coffer_protocol::{
     VERSION,
     command::{AgentCommand, ToAgent},
+    question::{Answer, Question},
     report::{EngineState, Inventory, Report},
     seal::Key,
     secret::Secret,
@@ -80,6 +81,69 @@ fn a_database_is_ordered_used_restarted_crashed_and_back_with_its_data() {
         control.engine_is(EngineState::Running).await;
         assert_ne!(guest.engine(), running, "an adopted engine is watched too");
         assert_eq!(guest.query("app", "pw", "shop", &["SELECT n FROM t"]).await, ["41"]);
+    });
+}
+
+#[test]
+fn a_stopped_engine_stays_stopped_over_the_agents_death_until_it_is_restarted() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let mut control = Control::new(guest.broker.clone(), &guest.boot).await;
+        let agent = guest.start_agent(Pace::default()).await;
+        control.open_session("s1").await;
+        assert_eq!(control.execute("c1", prepared(&["shop"], "pw")).await, Ok(()));
+        guest.query("app", "pw", "shop", &["CREATE TABLE t (n INT)", "INSERT INTO t VALUES (41)"]).await;
+
+        assert_eq!(control.execute("c2", AgentCommand::Stop).await, Ok(()));
+        assert_eq!(control.challenge("s2").await.engine, EngineState::Stopped);
+        assert!(guest.log_in("app", "pw", None).await.is_err());
+        assert_eq!(control.execute("c3", create("stock")).await.unwrap_err().code, "engine_unavailable");
+        // The volume's size may be noted meanwhile; nothing starts the engine.
+        assert_eq!(control.execute("c4", AgentCommand::GrowVolume { volume_gib: 3 }).await, Ok(()));
+        agent.abort();
+        let _agent = guest.start_agent(Pace::default()).await;
+        assert_eq!(control.open_session("s3").await.engine, EngineState::Stopped);
+        assert_eq!(control.execute("c5", AgentCommand::Stop).await, Ok(()), "stopped it stays");
+        assert!(guest.log_in("app", "pw", None).await.is_err());
+
+        assert_eq!(control.execute("c6", AgentCommand::Restart).await, Ok(()));
+        control.engine_is(EngineState::Running).await;
+        assert_eq!(guest.query("app", "pw", "shop", &["SELECT n FROM t"]).await, ["41"]);
+        kill_now(guest.engine());
+        control.engine_is(EngineState::Crashed).await;
+        control.engine_is(EngineState::Running).await;
+    });
+}
+
+#[test]
+fn questions_are_answered_at_once_also_beside_a_command() {
+    unprivileged::run(|| async {
+        let guest = Guest::new();
+        let mut control = Control::new(guest.broker.clone(), &guest.boot).await;
+        let agent = guest.start_agent(Pace::default()).await;
+        control.open_session("s1").await;
+        assert_eq!(control.ask("q1", Question::Ping).await, Answer::Here);
+        let Answer::Diagnostics(before) = control.ask("q2", Question::Diagnostics).await else {
+            panic!("no diagnostics")
+        };
+        assert_eq!((before.agent_version.as_str(), before.engine), (env!("CARGO_PKG_VERSION"), None));
+        let Answer::Hardware(hardware) = control.ask("q3", Question::Hardware).await else { panic!("no hardware") };
+        assert!(hardware.memory_kib > 100_000 && hardware.cpus > 0, "{hardware:?}");
+
+        control.order("c1", prepared(&["shop"], "pw")).await;
+        assert_eq!(control.ask("q4", Question::Ping).await, Answer::Here, "the engine is being prepared");
+        assert_eq!(control.outcome("c1").await, Ok(()));
+        let Answer::Diagnostics(after) = control.ask("q5", Question::Diagnostics).await else {
+            panic!("no diagnostics")
+        };
+        let engine = after.engine.expect("it runs");
+        assert!(
+            engine.threads > 1 && engine.vm_rss_kib > 20_000 && engine.vm_rss_kib <= engine.vm_peak_kib,
+            "{engine:?}"
+        );
+        agent.abort();
+        let journal = Journal::open(&guest.volume().await.journal(), now_ms()).unwrap();
+        assert_eq!(journal.look_up("q5", now_ms(), now_ms()), Known::New, "a question is not recorded");
     });
 }
 

@@ -8,6 +8,7 @@ use coffer_protocol::{
     VERSION,
     boot::FirstBoot,
     command::{AgentCommand, ToAgent},
+    question::{Answer, Question},
     report::{EngineState, FromAgent, Heartbeat, Report},
     seal::{Direction, Envelope, Header, Key},
     topics,
@@ -139,6 +140,21 @@ impl Control {
 
     pub async fn engine_is(&mut self, state: EngineState) -> Heartbeat {
         self.heartbeat(|heartbeat| heartbeat.engine == state).await
+    }
+
+    /// Asks, and waits for the answer.
+    pub async fn ask(&mut self, command_id: &str, question: Question) -> Answer {
+        self.order(command_id, AgentCommand::Tell { question }).await;
+        let search = async {
+            loop {
+                if let Report::Answer { command_id: named, answer } = self.next().await.report
+                    && named == command_id
+                {
+                    return answer;
+                }
+            }
+        };
+        timeout(DEADLINE, search).await.expect("no answer arrived")
     }
 
     pub async fn outcome(&mut self, command_id: &str) -> Outcome {

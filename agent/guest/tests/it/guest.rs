@@ -136,13 +136,13 @@ pub fn brisk() -> Pace {
 }
 
 pub fn prepare(databases: &[&str], users: Vec<User>) -> Prepare {
-    let Settings { datastore_version, memory_mib, vcpus, volume_gib } = settings();
+    let Settings { datastore_version, memory_mib, vcpus, volume_gib, stopped: _ } = settings();
     let databases = databases.iter().map(|name| database(name)).collect();
     Prepare { datastore_version, memory_mib, vcpus, volume_gib, databases, users, values: BTreeMap::new() }
 }
 
 pub fn settings() -> Settings {
-    Settings { datastore_version: "10.11".into(), memory_mib: 128, vcpus: 1, volume_gib: 1 }
+    Settings { datastore_version: "10.11".into(), memory_mib: 128, vcpus: 1, volume_gib: 1, stopped: false }
 }
 
 pub fn database(name: &str) -> Database {

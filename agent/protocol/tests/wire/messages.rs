@@ -6,6 +6,7 @@ use coffer_protocol::{
     VERSION,
     boot::{Bootstrap, FirstBoot},
     command::{AgentCommand, Configure, Database, NewPassword, Prepare, ToAgent, User, UserChange},
+    question::{Answer, Diagnostics, EngineProcess, Hardware, Question},
     report::{EngineState, Enrol, Failure, FromAgent, Heartbeat, Inventory, MAX_INVENTORY, Metrics, Report, UserEntry},
     seal::Key,
     secret::Secret,
@@ -69,6 +70,7 @@ fn commands() -> Vec<AgentCommand> {
             values: values(),
         }),
         AgentCommand::Restart,
+        AgentCommand::Stop,
         AgentCommand::Resize { memory_mib: 2048, vcpus: 2 },
         AgentCommand::GrowVolume { volume_gib: 3 },
         AgentCommand::CreateDatabases { databases: databases() },
@@ -95,11 +97,13 @@ fn commands() -> Vec<AgentCommand> {
         },
         AgentCommand::Configure(Configure { number: 3, values: values() }),
         AgentCommand::Rotate { key_id: "44b277eb-39be-4921-be31-3d61b43651d7.2".into(), key: Key::from_bytes([8; 32]) },
+        AgentCommand::Tell { question: Question::Diagnostics },
     ];
     for sample in &samples {
         match sample {
             AgentCommand::Prepare(_)
             | AgentCommand::Restart
+            | AgentCommand::Stop
             | AgentCommand::Resize { .. }
             | AgentCommand::GrowVolume { .. }
             | AgentCommand::CreateDatabases { .. }
@@ -113,7 +117,8 @@ fn commands() -> Vec<AgentCommand> {
             | AgentCommand::ChangeUser(_)
             | AgentCommand::ChangePasswords { .. }
             | AgentCommand::Configure(_)
-            | AgentCommand::Rotate { .. } => {}
+            | AgentCommand::Rotate { .. }
+            | AgentCommand::Tell { .. } => {}
         }
     }
     samples
@@ -210,6 +215,16 @@ fn the_agent_speaks_to_the_control_plane() {
     let failure =
         Failure { retryable: true, code: "engine_failed".into(), message: "the engine is not running".into() };
     let outcome = |result| Report::Outcome { command_id: COMMAND_ID.into(), result, restart_required: false };
+    let answer = |answer| Report::Answer { command_id: COMMAND_ID.into(), answer };
+    let diagnostics = |engine| Answer::Diagnostics(Diagnostics { agent_version: "0.1.0".into(), engine });
+    let engine = EngineProcess {
+        threads: 9,
+        fd_size: 256,
+        vm_size_kib: 900_000,
+        vm_peak_kib: 910_000,
+        vm_rss_kib: 120_000,
+        vm_hwm_kib: 130_000,
+    };
     let mut reports = vec![
         ("enrol", enrol),
         ("heartbeat, all known", Report::Heartbeat(full_heartbeat())),
@@ -219,12 +234,16 @@ fn the_agent_speaks_to_the_control_plane() {
             Report::Outcome { command_id: COMMAND_ID.into(), result: Ok(()), restart_required: true },
         ),
         ("outcome, failed", outcome(Err(failure))),
+        ("answer, here", answer(Answer::Here)),
+        ("answer, diagnostics", answer(diagnostics(Some(engine)))),
+        ("answer, diagnostics without an engine", answer(diagnostics(None))),
+        ("answer, hardware", answer(Answer::Hardware(Hardware { memory_kib: 2_097_152, cpus: 2 }))),
     ];
     reports.extend(engine_states().into_iter().map(|(name, state)| (name, Report::Heartbeat(heartbeat(state)))));
     for (_, report) in &reports {
         // Stops compiling when a report is added: give it a sample.
         match report {
-            Report::Enrol(_) | Report::Heartbeat(_) | Report::Outcome { .. } => {}
+            Report::Enrol(_) | Report::Heartbeat(_) | Report::Outcome { .. } | Report::Answer { .. } => {}
         }
     }
     let in_session = |(name, report)| (name, FromAgent { session: Some("d1f3".into()), report });

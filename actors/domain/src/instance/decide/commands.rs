@@ -40,7 +40,8 @@ pub fn decide(
             delete(draft, instance, envelope);
             Ok(())
         }
-        Command::Restart => restart(draft, instance, envelope),
+        Command::Restart => start_upkeep(draft, instance, envelope, OperationKind::Restart),
+        Command::Stop => start_upkeep(draft, instance, envelope, OperationKind::Stop),
         Command::Rename { name } => rename(draft, name),
         Command::ResetStatus { force_delete } => {
             repair::reset(draft, instance, envelope, *force_delete);
@@ -160,9 +161,14 @@ fn rename(draft: &mut Draft, name: &str) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn restart(draft: &mut Draft, instance: &Instance, envelope: &Envelope) -> Result<(), Rejection> {
+fn start_upkeep(
+    draft: &mut Draft,
+    instance: &Instance,
+    envelope: &Envelope,
+    kind: OperationKind,
+) -> Result<(), Rejection> {
     check_reachable(instance)?;
-    operations::start(draft, operations::operation(OperationKind::Restart, envelope, FirstContents::default()));
+    operations::start(draft, operations::operation(kind, envelope, FirstContents::default()));
     Ok(())
 }
 
@@ -183,6 +189,7 @@ fn check_idle(instance: &Instance) -> Result<(), Rejection> {
         Some(OperationKind::Create) => "task status was BUILDING",
         Some(OperationKind::Delete) => "task status was DELETING",
         Some(OperationKind::Restart) => "task status was REBOOTING",
+        Some(OperationKind::Stop) => "instance status was SHUTDOWN",
         Some(
             OperationKind::ResizeVolume
             | OperationKind::ResizeFlavor

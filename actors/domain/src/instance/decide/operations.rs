@@ -145,6 +145,7 @@ fn action(instance: &Instance, step: Step, attempt: u32, now: crate::time::Times
             }))
         }
         Step::RestartEngine => Some(agent(AgentVerb::Restart)),
+        Step::StopEngine => Some(agent(AgentVerb::Stop)),
         Step::GrowVolume => Some(Action::GrowVolume { size_gib: instance.wanted_volume_gib() }),
         Step::MeasureVolume => Some(Action::MeasureVolume),
         Step::GrowFilesystem => Some(agent(AgentVerb::GrowVolume { volume_gib: instance.volume_gib })),
@@ -264,10 +265,17 @@ pub(super) fn finish(draft: &mut Draft, operation: &Operation) {
         operation.kind,
         OperationKind::Create | OperationKind::Restart | OperationKind::ResizeFlavor | OperationKind::UndoResizeFlavor
     );
+    // The agent's last word was that the engine is up, or down; its heartbeat may come after.
+    let engine = match operation.kind {
+        _ if starts_engine => Some(EngineState::Running),
+        OperationKind::Stop => Some(EngineState::Stopped),
+        _ => None,
+    };
     if starts_engine {
         configuration::restart_required(draft, false);
-        // The agent's last word was that the engine is up; its heartbeat may come after.
-        let (contact, engine) = (AgentContact::Heard, EngineState::Running);
+    }
+    if let Some(engine) = engine {
+        let contact = AgentContact::Heard;
         if draft.state().is_some_and(|instance| (instance.health.contact, instance.health.engine) != (contact, engine))
         {
             draft.push(Event::HealthChanged { contact, engine, at });
@@ -316,6 +324,7 @@ pub(super) fn fail(draft: &mut Draft, operation: &Operation, failure: &Failure) 
             configuration::not_started_with(draft, failure);
             draft.push(Event::OperationEnded { broken: false, at });
         }
+        OperationKind::Stop => draft.push(Event::OperationEnded { broken: false, at }),
         // A resize was seen to above.
         _ => draft.push(Event::OperationEnded { broken: true, at }),
     }

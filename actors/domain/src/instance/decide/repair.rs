@@ -37,6 +37,7 @@ fn fault(abandoned: &Operation, at: crate::time::Timestamp) -> Fault {
         OperationKind::Restart | OperationKind::Reset => {
             "The status was reset during the restart, which may still be carried out."
         }
+        OperationKind::Stop => "The status was reset during the stop, which may still be carried out.",
         OperationKind::ResizeVolume
         | OperationKind::ResizeFlavor
         | OperationKind::UndoResizeVolume

@@ -15,7 +15,7 @@ use coffer_domain::{
         view,
         workflow::Step,
     },
-    quota::Usage,
+    quota::{Limit, OwnLimits, TenantLimits, Usage},
     time::SECOND,
 };
 use coffer_protocol::report::EngineState;
@@ -189,6 +189,7 @@ fn instances() -> Vec<(&'static str, Instance)> {
     let kinds = [
         OperationKind::Create,
         OperationKind::Restart,
+        OperationKind::Stop,
         OperationKind::Delete,
         OperationKind::CleanUp,
         OperationKind::Reset,
@@ -215,6 +216,7 @@ fn what_is_shown_stands_in_the_store() {
         ("restarting", EngineState::Starting),
         ("shut down", EngineState::Crashed),
         ("blocked", EngineState::Unresponsive),
+        ("stopped", EngineState::Stopped),
     ];
     samples.extend(engines.map(|(name, engine)| {
         let health = Health { engine, ..full().health };
@@ -288,6 +290,18 @@ fn groups_stand_in_the_store() {
 fn usage_stands_in_the_store() {
     let usage = Usage { instances: 2, volume_gib: 12, memory_mib: 1536 };
     Samples(vec![("usage", usage)]).check("usage.json");
+}
+
+#[test]
+fn a_tenants_own_limits_stand_in_the_store() {
+    let limits = OwnLimits {
+        instances: Some(Limit::AtMost(20)),
+        volume_gib: None,
+        memory_mib: Some(Limit::Unlimited),
+        backups: Some(Limit::AtMost(0)),
+    };
+    let row = TenantLimits { limits, set_by: "operator".into(), request_id: "req-1".into(), set_at: START };
+    Samples(vec![("limits", row)]).check("limits.json");
 }
 
 #[test]

@@ -121,6 +121,7 @@ fn check_action(partition: &Partition, operation: &Operation, effect: &EffectId)
         (Step::Settle, _) => true,
         (Step::PrepareDatabase, Action::Agent(order)) => matches!(order.verb, AgentVerb::Prepare { .. }),
         (Step::RestartEngine, Action::Agent(order)) => order.verb == AgentVerb::Restart,
+        (Step::StopEngine, Action::Agent(order)) => order.verb == AgentVerb::Stop,
         (Step::GrowFilesystem, Action::Agent(order)) => matches!(order.verb, AgentVerb::GrowVolume { .. }),
         (Step::ResizeEngine | Step::RestoreEngine, Action::Agent(order)) => {
             matches!(order.verb, AgentVerb::Resize { .. })

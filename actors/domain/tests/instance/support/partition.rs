@@ -214,6 +214,7 @@ impl Partition {
             issued_at: self.now,
             instance,
             command,
+            answer: None,
         }
     }
 

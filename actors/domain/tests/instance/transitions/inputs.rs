@@ -43,6 +43,7 @@ fn commands(partition: &Partition) -> Vec<(String, Partition, Input)> {
         create(),
         Command::Delete,
         Command::Restart,
+        Command::Stop,
         resize_volume(3),
         resize_flavor("2"),
         create_databases(new_name),

@@ -2,6 +2,7 @@
 
 mod health;
 mod orders;
+mod questions;
 mod refusals;
 mod sessions;
 

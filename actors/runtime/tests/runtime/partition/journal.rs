@@ -14,7 +14,7 @@ use coffer_protocol::report::EngineState;
 use coffer_runtime::{
     borders::Moment,
     partition::Item,
-    store::{Journal, Store},
+    store::{Journal, Removed, Store},
 };
 
 use crate::support::{
@@ -105,10 +105,17 @@ fn a_removed_instance_is_remembered_for_a_while() {
         assert_eq!(world.store().journal_owner(PARTITION, id).unwrap(), Some(tenant(1)));
 
         let removed_at = world.now;
+        let removed = world.store().removed_after(PARTITION, None, 10).unwrap();
+        let [Removed { at, last }] = &removed[..] else { panic!("{removed:?}") };
+        assert_eq!((*at, last.id, last.is_being_deleted), (removed_at, id, true));
+        assert_eq!(world.store().removed(PARTITION, id).unwrap(), Some(removed[0].clone()));
+        assert_eq!(world.store().removed_after(PARTITION, Some((*at, id)), 10).unwrap(), []);
+        assert_eq!(world.store().removed(PARTITION, stays).unwrap(), None);
         world.partition().forget_journals(removed_at + (KEPT_AFTER_REMOVAL - SECOND)).await.unwrap();
         assert!(journal(&world, id).is_some());
         world.partition().forget_journals(removed_at + (KEPT_AFTER_REMOVAL + MINUTE)).await.unwrap();
         assert_eq!(journal(&world, id), None);
+        assert_eq!(world.store().removed(PARTITION, id).unwrap(), None);
         assert_eq!(world.store().journal_owner(PARTITION, id).unwrap(), None);
         assert_eq!(world.store().forgettable_journals(PARTITION, removed_at, 0, 10).unwrap(), []);
         assert!(journal(&world, stays).is_some(), "an instance that is there keeps its journal");

@@ -6,6 +6,8 @@ mod commits;
 mod endings;
 mod groups;
 mod journal;
+mod kept;
+mod limits;
 mod quota;
 mod repeats;
 mod timers;

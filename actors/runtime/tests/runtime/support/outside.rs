@@ -133,6 +133,7 @@ fn verb(verb: &AgentVerb) -> &'static str {
     match verb {
         AgentVerb::Prepare { .. } => "prepare",
         AgentVerb::Restart => "restart",
+        AgentVerb::Stop => "stop",
         AgentVerb::Resize { .. } => "resize",
         AgentVerb::GrowVolume { .. } => "grow_volume",
         AgentVerb::CreateDatabases { .. } => "create_databases",

@@ -116,5 +116,6 @@ pub fn envelope_of(
         issued_at,
         instance,
         command,
+        answer: None,
     }
 }

@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn what_nobody_may_change_comes_last() {
-        let settings = Settings { datastore_version: "10.11".into(), memory_mib: 512, vcpus: 1, volume_gib: 1 };
+        let settings =
+            Settings { datastore_version: "10.11".into(), memory_mib: 512, vcpus: 1, volume_gib: 1, stopped: false };
         let entry = |text: &str, is_option| Entry { text: text.into(), is_option };
         let values = BTreeMap::from([
             ("bind_address".to_owned(), entry("0.0.0.0", true)),

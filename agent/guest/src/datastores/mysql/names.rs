@@ -59,9 +59,11 @@ pub(super) fn validate(command: &AgentCommand) -> Result<(), Failure> {
         | AgentCommand::DisableRoot
         | AgentCommand::Revoke { .. }
         | AgentCommand::Restart
+        | AgentCommand::Stop
         | AgentCommand::Resize { .. }
         | AgentCommand::GrowVolume { .. }
-        | AgentCommand::Rotate { .. } => Ok(()),
+        | AgentCommand::Rotate { .. }
+        | AgentCommand::Tell { .. } => Ok(()),
     }
 }
 
