@@ -45,6 +45,8 @@ const RENEWALS: u32 = 6;
 const TICK: Duration = Duration::from_millis(100);
 /// How long others are kept waiting for a partition to be released; after that the fence stands between the two owners.
 const RELEASE_LIMIT: Duration = Duration::from_secs(20);
+/// How often it is told that the group is not reached.
+const TELL_INTERVAL: Duration = Duration::from_secs(10);
 /// How long the cluster may take for one question.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long leaving may take.
@@ -141,9 +143,14 @@ struct Member {
 
 impl Member {
     fn run(self) {
-        let mut renewed_at = Instant::now();
+        let (mut renewed_at, mut told_at) = (Instant::now(), None);
         while !self.shared.is_leaving.load(Ordering::Relaxed) {
-            self.poll();
+            if let Some(error) = self.poll()
+                && told_at.is_none_or(|at: Instant| at.elapsed() >= TELL_INTERVAL)
+            {
+                told_at = Some(Instant::now());
+                tracing::warn!(%error, "the group of nodes is not reached");
+            }
             if self.shared.is_new.swap(false, Ordering::Relaxed) || renewed_at.elapsed() >= self.session / RENEWALS {
                 renewed_at = Instant::now();
                 self.renew();
@@ -161,12 +168,12 @@ impl Member {
         drop(self.consumer);
     }
 
-    /// Lets librdkafka call back.
-    fn poll(&self) {
+    /// Lets librdkafka call back, and tell what is wrong.
+    fn poll(&self) -> Option<KafkaError> {
         match self.consumer.poll(TICK) {
             // Partitions are paused as soon as they are assigned; what was on its way already is not for us.
-            Some(Ok(_)) | None => {}
-            Some(Err(error)) => tracing::debug!(%error, "group"),
+            Some(Ok(_)) | None => None,
+            Some(Err(error)) => Some(error),
         }
     }
 
