@@ -1,5 +1,6 @@
 """Several nodes: partitions are shared, each node answers everything, and a node that dies takes nothing with it."""
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -86,9 +87,15 @@ def test_each_node_answers_everything_and_sees_what_the_other_was_told(nodes: No
             "POST", f"/instances/{load.instances[0]}/databases", json={"databases": [{"name": "mysql"}]}
         )
         assert refused.status_code == 400, refused.text
+    owners: set[str] = set()
     for node in nodes.members:
+        shown = json.loads(node.run("status", "--json", "--state-dir", str(node.state_dir)))
+        assert sum(partition["is_own"] for partition in shown["partitions"]) == nodes.owned(node)
+        assert all(partition["behind"] is not None for partition in shown["partitions"])
+        owners |= {partition["owner"] for partition in shown["partitions"]}
         listed = {row["id"] for row in nodes.operators_api(node).get("/mgmt/instances")["instances"]}
         assert listed >= set(load.instances)
+    assert owners == {"node-0", "node-1"}
 
 
 def test_rolling_all_nodes_fails_no_request_at_those_that_are_up(nodes: Nodes, load: Load):
