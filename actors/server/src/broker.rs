@@ -6,8 +6,8 @@
 use std::{io, path::PathBuf, sync::Arc};
 
 use coffer_kafka::{
-    Bootstrap as ClientBootstrap, EmbeddedBroker, KafkaChangelog, KafkaGroup, KafkaTransport, prepare_topics,
-    write_bootstrap_file,
+    Bootstrap as ClientBootstrap, EmbeddedBroker, KafkaChangelog, KafkaGroup, KafkaTransport, SESSION_TIMEOUT,
+    prepare_topics, write_bootstrap_file,
 };
 use coffer_ports::{changelog::Changelog, telemetry::Bounded};
 use coffer_protocol::{boot::Bootstrap as AgentBootstrap, topics};
@@ -54,7 +54,7 @@ impl Broker {
     pub fn cluster(&self, place: String) -> Option<Cluster> {
         match self {
             Self::External { servers, config } if config.log == LogKind::Kafka => {
-                let session = config.session_timeout();
+                let session = config.session_timeout().unwrap_or(SESSION_TIMEOUT);
                 let group = Arc::new(KafkaGroup::new(servers, CLIENT_ID, topics::NODES, topics::COMMANDS, session));
                 let changelog = KafkaChangelog::new(servers, CLIENT_ID, topics::STATE).in_group(group.clone());
                 let node = config.node.clone().unwrap_or_else(host_name);

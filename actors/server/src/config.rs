@@ -86,10 +86,9 @@ impl Broker {
         }
     }
 
-    /// How long a node may be silent.
-    pub fn session_timeout(&self) -> Duration {
-        let configured = self.session_timeout_ms.map(|timeout| Duration::from_millis(timeout.into()));
-        configured.unwrap_or(coffer_kafka::SESSION_TIMEOUT)
+    /// How long a node may be silent; nothing is said of it when absent.
+    pub fn session_timeout(&self) -> Option<Duration> {
+        self.session_timeout_ms.map(|timeout| Duration::from_millis(timeout.into()))
     }
 }
 
@@ -173,6 +172,16 @@ mod tests {
         assert_eq!(config.broker.log, LogKind::Kafka);
         let error = parse("state_dir = '/x'\n[broker]\nlog = 'files'").unwrap_err();
         assert!(error.contains("`local` or `kafka`"), "{error}");
+    }
+
+    #[test]
+    fn a_session_timeout_is_neither_hasty_nor_endless() {
+        let file = |timeout: &str| parse(&format!("state_dir = '/x'\n[broker]\nsession_timeout_ms = {timeout}"));
+        for wrong in ["999", "60001"] {
+            let error = file(wrong).unwrap_err();
+            assert!(error.contains("broker.session_timeout_ms") && error.contains("1000 and 60000"), "{error}");
+        }
+        assert_eq!(file("2000").unwrap().broker.session_timeout(), Some(Duration::from_secs(2)));
     }
 
     #[test]
