@@ -78,7 +78,7 @@ impl Broker {
         }
         match self.session_timeout_ms {
             Some(timeout) if !SESSION_TIMEOUTS_MS.contains(&timeout) => Err(format!(
-                "broker.session_timeout_ms: {timeout} is not within {} and {}",
+                "broker.session_timeout_ms: {timeout} is not between {} and {}",
                 SESSION_TIMEOUTS_MS.start(),
                 SESSION_TIMEOUTS_MS.end()
             )),
@@ -179,7 +179,7 @@ mod tests {
         let file = |timeout: &str| parse(&format!("state_dir = '/x'\n[broker]\nsession_timeout_ms = {timeout}"));
         for wrong in ["999", "60001"] {
             let error = file(wrong).unwrap_err();
-            assert!(error.contains("broker.session_timeout_ms") && error.contains("1000 and 60000"), "{error}");
+            assert!(error.contains("broker.session_timeout_ms") && error.contains("between 1000 and 60000"), "{error}");
         }
         assert_eq!(file("2000").unwrap().broker.session_timeout(), Some(Duration::from_secs(2)));
     }
