@@ -209,8 +209,10 @@ class Coffer:
     def leftovers(self, instance: str) -> list[str]:
         """Processes, directories and files that still belong to an instance."""
         found = [f"process {found.pid}: {' '.join(found.command_line)}" for found in processes.mentioning(instance)]
-        local = self.state_dir / "local"
-        return found + [str(path) for path in local.rglob("*") if instance in path.name]
+        # Not rglob: what is being deleted may go while it is walked through.
+        for directory, inner, files in os.walk(self.state_dir / "local"):
+            found += [str(Path(directory) / name) for name in inner + files if instance in name]
+        return found
 
     def log_tail(self) -> str:
         if not self.log_file.exists():
