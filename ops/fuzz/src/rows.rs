@@ -56,6 +56,8 @@ pub fn check(data: &[u8]) {
     row_round_trip::<codec::AcceptedRow>(row);
     row_round_trip::<codec::JournalRow>(row);
     row_round_trip::<codec::RemovedRow>(row);
+    row_round_trip::<codec::LastRow>(row);
+    row_round_trip::<codec::OwnerRow>(row);
     row_round_trip::<Entry>(row);
     row_round_trip::<u64>(row);
     let usage = row_round_trip::<Usage>(row).unwrap_or_default();
