@@ -130,6 +130,13 @@ enum Next {
     Stop,
 }
 
+/// What is to be done about an order.
+enum Obeyed {
+    StandBy,
+    Take(oneshot::Sender<()>),
+    Stop,
+}
+
 impl Keeper {
     /// Until told to stop, or until the partition fails. Must run on an actix arbiter.
     pub async fn run(mut self) -> Result<(), RunnerError> {
@@ -152,17 +159,10 @@ impl Keeper {
             let expelled_at = self.expelled.as_ref().map(|(until, _)| *until);
             tokio::select! {
                 biased;
-                order = self.orders.recv() => match order {
-                    Some(Order::Take { works }) => {
-                        self.expelled = None;
-                        return Ok(Some(works));
-                    }
-                    Some(Order::Leave { released }) => {
-                        self.expelled = None;
-                        drop(released);
-                        continue;
-                    }
-                    Some(Order::Stop) | None => return Ok(None),
+                order = self.orders.recv() => match self.obey(order) {
+                    Obeyed::StandBy => continue,
+                    Obeyed::Take(works) => return Ok(Some(works)),
+                    Obeyed::Stop => return Ok(None),
                 },
                 () = at(expelled_at) => {
                     if let Some((_, error)) = self.expelled.take() {
@@ -172,13 +172,42 @@ impl Keeper {
                 _ = self.wishes.recv_many(&mut wishes, WISHES) => {}
                 () = sleep_until(due) => {}
             }
-            let caught_up = self.parts.partition.log.catch_up(self.partition).await;
+            let log = self.parts.partition.log.clone();
+            let caught_up = tokio::select! {
+                biased;
+                // A log that is away keeps nobody from leaving. What is half applied is applied again.
+                order = self.orders.recv() => match self.obey(order) {
+                    Obeyed::StandBy => {
+                        due = Instant::now();
+                        continue;
+                    }
+                    Obeyed::Take(works) => return Ok(Some(works)),
+                    Obeyed::Stop => return Ok(None),
+                },
+                caught_up = log.catch_up(self.partition) => caught_up,
+            };
             let answer = caught_up.map_err(|error| error.to_string());
             for wish in wishes.drain(..) {
                 // Whoever asked may have had enough of waiting.
                 let _ = wish.send(answer.clone());
             }
             due = Instant::now() + STANDBY_INTERVAL;
+        }
+    }
+
+    /// What an order means for a seat that is not taken.
+    fn obey(&mut self, order: Option<Order>) -> Obeyed {
+        match order {
+            Some(Order::Take { works }) => {
+                self.expelled = None;
+                Obeyed::Take(works)
+            }
+            Some(Order::Leave { released }) => {
+                self.expelled = None;
+                drop(released);
+                Obeyed::StandBy
+            }
+            Some(Order::Stop) | None => Obeyed::Stop,
         }
     }
 

@@ -154,3 +154,20 @@ fn whom_the_group_does_not_assign_a_partition_does_not_take_it_from_its_owner() 
         nodes.stop().await;
     });
 }
+
+#[test]
+fn a_log_that_does_not_answer_keeps_no_node_from_its_work_or_its_end() {
+    run(async {
+        let nodes = Nodes::start(2).await;
+        nodes.nodes[1].member.reads_in_vain.store(true, Ordering::Relaxed);
+        assert!(nodes.nodes[1].runtime.fresh(&tenant(1)).await.is_err(), "it is not known what the owner has changed");
+        // It is given the partition while it waits, and the log answers again.
+        nodes.nodes[1].member.reads_in_vain.store(false, Ordering::Relaxed);
+        nodes.give(partition_of(&tenant(1)), 1).await;
+        until("it owns it", || nodes.nodes[1].metrics.partitions_owned.get() == 1).await;
+        nodes.nodes[1].runtime.fresh(&tenant(1)).await.unwrap();
+        nodes.nodes[1].member.reads_in_vain.store(true, Ordering::Relaxed);
+        assert!(nodes.nodes[1].runtime.everyone_fresh().await.is_err());
+        nodes.stop().await;
+    });
+}

@@ -3,7 +3,7 @@
 use std::{
     sync::{Arc, Mutex, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use coffer_ports::{
@@ -105,9 +105,11 @@ impl Readers {
 fn read(consumer: &BaseConsumer, from: i64, chunks: &mpsc::Sender<Result<Chunk>>) -> Result<()> {
     let mut chunk = Chunk { writes: Vec::new(), next_offset: from };
     let mut bytes = 0;
+    let mut heard_at = Instant::now();
     loop {
         match consumer.poll(SILENCE_MAX) {
             Some(Ok(message)) => {
+                heard_at = Instant::now();
                 let write = write_of(message.key(), message.payload())?;
                 bytes += write.key.len() + write.value.as_ref().map_or(0, Vec::len);
                 chunk.writes.push(write);
@@ -131,8 +133,8 @@ fn read(consumer: &BaseConsumer, from: i64, chunks: &mpsc::Sender<Result<Chunk>>
                 return Err(from_kafka("read the changelog", &error));
             }
             // librdkafka reconnects and goes on by itself.
-            Some(Err(error)) => tracing::debug!(%error, "changelog"),
-            None => {
+            Some(Err(error)) if heard_at.elapsed() < SILENCE_MAX => tracing::debug!(%error, "changelog"),
+            Some(Err(_)) | None => {
                 let message = format!("the changelog was not heard of for {} s", SILENCE_MAX.as_secs());
                 return Err(Error::new(ErrorKind::Timeout, "kafka.timeout", message));
             }
