@@ -2,13 +2,14 @@
 //! day that it is taken over.
 
 use std::{
+    convert::Infallible,
     future::pending,
     pin::pin,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
-use coffer_ports::telemetry::Happening;
+use coffer_ports::{log::Log, telemetry::Happening};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep, sleep_until},
@@ -27,7 +28,7 @@ const WISHES: usize = 1024;
 const ORDERS: usize = 4;
 /// How often a seat that is not taken looks at the log when nobody asks.
 const STANDBY_INTERVAL: Duration = Duration::from_secs(1);
-/// Between two tries to take a partition over, and to follow a log that cannot be read.
+/// Between two tries to take a partition over.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long after a partition was found to be another's the group may take to say so. A log that has other owners than the
 /// group's is not to be worked with.
@@ -130,13 +131,6 @@ enum Next {
     Stop,
 }
 
-/// What is to be done about an order.
-enum Obeyed {
-    StandBy,
-    Take(oneshot::Sender<()>),
-    Stop,
-}
-
 impl Keeper {
     /// Until told to stop, or until the partition fails. Must run on an actix arbiter.
     pub async fn run(mut self) -> Result<(), RunnerError> {
@@ -151,63 +145,28 @@ impl Keeper {
         Ok(())
     }
 
-    /// Follows the log until the partition is the node's own; `None` when told to stop.
+    /// Follows the log until the partition is the node's own; `None` when told to stop. A log that is away keeps nobody
+    /// from leaving: what is half applied is applied again.
     async fn stand_by(&mut self) -> Result<Option<oneshot::Sender<()>>, RunnerError> {
-        let mut due = Instant::now();
-        let mut wishes = Vec::new();
         loop {
             let expelled_at = self.expelled.as_ref().map(|(until, _)| *until);
-            tokio::select! {
+            let order = tokio::select! {
                 biased;
-                order = self.orders.recv() => match self.obey(order) {
-                    Obeyed::StandBy => continue,
-                    Obeyed::Take(works) => return Ok(Some(works)),
-                    Obeyed::Stop => return Ok(None),
+                order = self.orders.recv() => order,
+                () = at(expelled_at) => match self.expelled.take() {
+                    Some((_, error)) => return Err(error),
+                    None => continue,
                 },
-                () = at(expelled_at) => {
-                    if let Some((_, error)) = self.expelled.take() {
-                        return Err(error);
-                    }
-                },
-                _ = self.wishes.recv_many(&mut wishes, WISHES) => {}
-                () = sleep_until(due) => {}
-            }
-            let log = self.parts.partition.log.clone();
-            let caught_up = tokio::select! {
-                biased;
-                // A log that is away keeps nobody from leaving. What is half applied is applied again.
-                order = self.orders.recv() => match self.obey(order) {
-                    Obeyed::StandBy => {
-                        due = Instant::now();
-                        continue;
-                    }
-                    Obeyed::Take(works) => return Ok(Some(works)),
-                    Obeyed::Stop => return Ok(None),
-                },
-                caught_up = log.catch_up(self.partition) => caught_up,
+                never = follow(self.partition, &*self.parts.partition.log, &mut self.wishes) => match never {},
             };
-            let answer = caught_up.map_err(|error| error.to_string());
-            for wish in wishes.drain(..) {
-                // Whoever asked may have had enough of waiting.
-                let _ = wish.send(answer.clone());
+            match order {
+                Some(Order::Take { works }) => {
+                    self.expelled = None;
+                    return Ok(Some(works));
+                }
+                Some(Order::Leave { .. }) => self.expelled = None,
+                Some(Order::Stop) | None => return Ok(None),
             }
-            due = Instant::now() + STANDBY_INTERVAL;
-        }
-    }
-
-    /// What an order means for a seat that is not taken.
-    fn obey(&mut self, order: Option<Order>) -> Obeyed {
-        match order {
-            Some(Order::Take { works }) => {
-                self.expelled = None;
-                Obeyed::Take(works)
-            }
-            Some(Order::Leave { released }) => {
-                self.expelled = None;
-                drop(released);
-                Obeyed::StandBy
-            }
-            Some(Order::Stop) | None => Obeyed::Stop,
         }
     }
 
@@ -272,6 +231,25 @@ impl Keeper {
         }
         drop(released);
         Ok(next)
+    }
+}
+
+/// Brings the store up to the log each time that somebody wishes it, and now and then. Whoever's wish is dropped with this asks
+/// again.
+async fn follow(partition: u32, log: &dyn Log, wishes: &mut mpsc::Receiver<Wish>) -> Infallible {
+    let mut wished = Vec::new();
+    let mut due = Instant::now();
+    loop {
+        tokio::select! {
+            _ = wishes.recv_many(&mut wished, WISHES) => {}
+            () = sleep_until(due) => {}
+        }
+        let answer = log.catch_up(partition).await.map_err(|error| error.to_string());
+        for wish in wished.drain(..) {
+            // Whoever asked may have had enough of waiting.
+            let _ = wish.send(answer.clone());
+        }
+        due = Instant::now() + STANDBY_INTERVAL;
     }
 }
 
