@@ -4,14 +4,7 @@
 //! A command counts as taken when it has its answer. Until then the partition's next owner finds it again: it is decided
 //! once, since its id is known then.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use coffer_domain::{
     rejection::Rejection,
@@ -97,8 +90,7 @@ struct Desk {
     turn: u64,
     parts: Parts,
     watched: Arc<Semaphore>,
-    /// A command was left to the next owner: nothing after it counts as taken.
-    has_left: Arc<AtomicBool>,
+    /// Closed when a command was left to the next owner: nothing after it counts as taken.
     undecided: mpsc::Sender<Undecided>,
 }
 
@@ -112,23 +104,22 @@ impl Desk {
         let partition = partition.unsigned_abs();
         let (undecided, waiting) = mpsc::channel(UNDECIDED);
         post::watch(&parts.wire.metrics.bounded, fullness::COMMANDS_UNDECIDED, &undecided);
-        let has_left = Arc::new(AtomicBool::new(false));
-        tokio::spawn(conclude(partition, parts.clone(), has_left.clone(), waiting));
-        Self { partition, turn, parts, watched, has_left, undecided }
+        tokio::spawn(conclude(partition, parts.clone(), waiting));
+        Self { partition, turn, parts, watched, undecided }
     }
 
     async fn run(self, mut records: mpsc::Receiver<Incoming>) {
         while let Some(record) = records.recv().await {
-            if self.has_left.load(Ordering::Relaxed) {
+            if self.undecided.is_closed() {
                 return;
             }
             let offset = record.offset;
             tracing::debug!(partition = self.partition, offset, "a record of the topic of commands");
             let asked = match self.parts.wire.asked(&record) {
-                Some(Ok(asked)) => match self.take(asked).await {
+                Some(Ok(asked)) => match self.take(asked, offset).await {
                     Some(asked) => asked,
                     // The partition is another's by now.
-                    None => return self.has_left.store(true, Ordering::Relaxed),
+                    None => return,
                 },
                 Some(Err(message)) => {
                     self.refuse("malformed", &message, offset);
@@ -147,11 +138,11 @@ impl Desk {
 
     /// Hands a question on. `None` when the partition is not this node's own any more; what is inside is absent when there
     /// is nothing to wait for before the question counts as taken.
-    async fn take(&self, asked: Asked) -> Option<Option<(Asked, Verdict)>> {
+    async fn take(&self, asked: Asked, offset: i64) -> Option<Option<(Asked, Verdict)>> {
         match asked.question.clone() {
             Question::Command { envelope } => {
                 if self.parts.wire.clock.now() - asked.asked_at > ASKED_STALE {
-                    self.refuse("stale", "whoever asked has given up", -1);
+                    self.refuse("stale", "whoever asked has given up", offset);
                     return Some(None);
                 }
                 let inbox = self.inbox().await?;
@@ -160,35 +151,34 @@ impl Desk {
                 Some(Some((asked, verdict)))
             }
             Question::Ended { tenant, instance, command, limit_ms } => {
-                // When too many wait already, this one is told nothing, and looks for itself.
-                if let Ok(place) = self.watched.clone().try_acquire_owned() {
-                    let (runtime, wire) = (self.parts.runtime.clone(), self.parts.wire.clone());
-                    tokio::spawn(async move {
-                        let limit = Duration::from_millis(limit_ms);
-                        let ended = runtime.settled_here(&tenant, instance, command, limit).await;
-                        let answer = match ended {
-                            Some(result) => Answer::Ended { failure: result.err() },
-                            None => Answer::NotEnded,
-                        };
-                        wire.answer(&asked, answer).await;
-                        drop(place);
-                    });
-                }
+                let runtime = self.parts.runtime.clone();
+                self.answer_later(asked, async move {
+                    match runtime.settled_here(&tenant, instance, command, Duration::from_millis(limit_ms)).await {
+                        Some(result) => Answer::Ended { failure: result.err() },
+                        None => Answer::NotEnded,
+                    }
+                });
                 Some(None)
             }
             Question::Agent { tenant, instance, question, limit_ms } => {
-                if let Ok(place) = self.watched.clone().try_acquire_owned() {
-                    let (runtime, wire) = (self.parts.runtime.clone(), self.parts.wire.clone());
-                    tokio::spawn(async move {
-                        let limit = Duration::from_millis(limit_ms);
-                        let answered = runtime.ask_here(&tenant, instance, question, limit).await;
-                        wire.answer(&asked, Answer::Agent { answered }).await;
-                        drop(place);
-                    });
-                }
+                let runtime = self.parts.runtime.clone();
+                self.answer_later(asked, async move {
+                    let limit = Duration::from_millis(limit_ms);
+                    Answer::Agent { answered: runtime.ask_here(&tenant, instance, question, limit).await }
+                });
                 Some(None)
             }
         }
+    }
+
+    /// Answers when the answer is there. When too many wait already this one is told nothing, and looks for itself.
+    fn answer_later(&self, asked: Asked, answer: impl Future<Output = Answer> + Send + 'static) {
+        let Ok(place) = self.watched.clone().try_acquire_owned() else { return };
+        let wire = self.parts.wire.clone();
+        tokio::spawn(async move {
+            wire.answer(&asked, answer.await).await;
+            drop(place);
+        });
     }
 
     /// The partition's inbox, as soon as it is taken over; `None` when it is not this node's own any more.
@@ -227,7 +217,7 @@ impl Desk {
 }
 
 /// Answers in order, and reports what is taken.
-async fn conclude(partition: u32, parts: Parts, has_left: Arc<AtomicBool>, mut waiting: mpsc::Receiver<Undecided>) {
+async fn conclude(partition: u32, parts: Parts, mut waiting: mpsc::Receiver<Undecided>) {
     while let Some(Undecided { offset, asked }) = waiting.recv().await {
         if let Some((asked, verdict)) = asked {
             match verdict.await {
@@ -236,7 +226,7 @@ async fn conclude(partition: u32, parts: Parts, has_left: Arc<AtomicBool>, mut w
                     parts.wire.answer(&asked, verdict.into()).await;
                 }
                 // The partition went before it was decided.
-                Err(_) => return has_left.store(true, Ordering::Relaxed),
+                Err(_) => return,
             }
         }
         parts.membership.took(partition, offset + 1);
