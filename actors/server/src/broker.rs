@@ -11,7 +11,10 @@ use coffer_kafka::{
 };
 use coffer_ports::{changelog::Changelog, telemetry::Bounded};
 use coffer_protocol::{boot::Bootstrap as AgentBootstrap, topics};
-use coffer_runtime::{nodes::Cluster, runtime};
+use coffer_runtime::{
+    nodes::{Cluster, Name},
+    runtime,
+};
 
 use crate::{
     config::{self, LogKind},
@@ -58,7 +61,7 @@ impl Broker {
                 let group = Arc::new(KafkaGroup::new(servers, CLIENT_ID, topics::NODES, topics::COMMANDS, session));
                 let changelog = KafkaChangelog::new(servers, CLIENT_ID, topics::STATE).in_group(group.clone());
                 let node = config.node.clone().unwrap_or_else(host_name);
-                Some(Cluster { changelog: Arc::new(changelog), membership: group, node, place })
+                Some(Cluster { changelog: Arc::new(changelog), membership: group, name: Name { node, place } })
             }
             Self::External { .. } | Self::Embedded { .. } => None,
         }

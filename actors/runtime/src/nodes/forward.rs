@@ -175,10 +175,7 @@ impl Forwarder {
         let result = match answer {
             Some(Answer::Accepted { instance, repeated }) => Ok(Accepted { instance, repeated }),
             Some(Answer::Rejected { rejection }) => Err(rejection),
-            _ => {
-                let message = "The request was not recorded in time; look whether it was done.";
-                Err(Rejection::new(RejectionKind::Busy, message))
-            }
+            _ => Err(not_in_time()),
         };
         CommandForwarded { tenant: &tenant, result: &result }.emit(&self.wire.metrics);
         result
@@ -238,6 +235,11 @@ impl Forwarder {
         tracing::debug!(%id, %tenant, is_answered = answer.is_some(), "a question to another node");
         answer
     }
+}
+
+/// Nobody knows what came of a command.
+pub(crate) fn not_in_time() -> Rejection {
+    Rejection::new(RejectionKind::Busy, "The request was not recorded in time; look whether it was done.")
 }
 
 /// A question that waits; it is forgotten when this is dropped.

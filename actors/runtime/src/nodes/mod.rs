@@ -24,16 +24,15 @@ pub struct Cluster {
     /// What the stores of all nodes follow.
     pub changelog: Arc<dyn Changelog>,
     pub membership: Arc<dyn Membership>,
-    /// What this node is called, for people. Need not be unique.
-    pub node: String,
-    /// Where the node keeps what it makes outside: nodes of different places cannot share partitions, since one does not
-    /// find what the other has made.
-    pub place: String,
+    pub name: Name,
 }
 
 /// As whom a node owns partitions.
 #[derive(Debug, Clone)]
 pub struct Name {
+    /// What the node is called, for people. Need not be unique.
     pub node: String,
+    /// Where the node keeps what it makes outside: nodes of different places cannot share partitions, since one does not
+    /// find what the other has made.
     pub place: String,
 }

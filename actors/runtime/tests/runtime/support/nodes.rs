@@ -23,7 +23,7 @@ use coffer_ports::{
 use coffer_runtime::{
     clock::{Clock, SystemClock},
     metrics::Metrics,
-    nodes::Cluster as Shares,
+    nodes::{Cluster as Shares, Name},
     runtime::{Config, Failure, PARTITIONS, Runtime},
     store::Store,
 };
@@ -260,8 +260,7 @@ impl Nodes {
             cluster: Some(Shares {
                 changelog: client.clone(),
                 membership: client,
-                node: format!("node-{number}"),
-                place: "memory".into(),
+                name: Name { node: format!("node-{number}"), place: "memory".into() },
             }),
             open_intake: false,
         });
