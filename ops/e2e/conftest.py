@@ -10,6 +10,7 @@ import pytest
 
 from harness.coffer import Coffer
 from harness.kafka import Bed
+from harness.nodes import TENANTS, Nodes
 
 # Every Coffer of the test that runs now, so that a failure can show their logs.
 RUNNING: list[Coffer] = []
@@ -37,6 +38,14 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     bed.up()
     yield bed
     bed.do("down", "--wipe")
+
+
+@pytest.fixture(scope="module")
+def nodes(bin_dir: Path, bed: Bed) -> Iterator[Nodes]:
+    """Two nodes that share their partitions."""
+    nodes = Nodes(bin_dir, bed, 2, TENANTS)
+    yield nodes
+    nodes.clean()
 
 
 @pytest.fixture(scope="module")

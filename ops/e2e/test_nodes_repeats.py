@@ -1,28 +1,16 @@
 """Several nodes: requests sent again to another one, quotas that count everywhere, agents asked through any of them."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import requests
 
 from harness.api import Api, order
-from harness.kafka import TIMEOUT_S, Bed
-from harness.nodes import Nodes
+from harness.kafka import TIMEOUT_S
+from harness.nodes import TENANTS, Nodes
 from harness.wait import wait_for
 
 pytestmark = pytest.mark.kafka
-
-# Enough for each node to own the partition of one, nearly always.
-TENANTS = 4
-
-
-@pytest.fixture(scope="module")
-def nodes(bin_dir: Path, bed: Bed) -> Iterator[Nodes]:
-    nodes = Nodes(bin_dir, bed, 2, TENANTS)
-    yield nodes
-    nodes.clean()
 
 
 def create(api: Api, tenant: int) -> requests.Response:

@@ -16,6 +16,8 @@ from .served import Served
 from .wait import wait_for
 
 PARTITIONS = 16
+# Enough for each node to own the partition of one, nearly always.
+TENANTS = 4
 # As short as the test bed's brokers allow it to be worth while.
 SESSION_TIMEOUT_MS = 2000
 # Until partitions have found their owners, on a machine that is busy with other tests.
